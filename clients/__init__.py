@@ -1,0 +1,1 @@
+"""Clients of the server. They speak its protocol and import nothing of it."""

@@ -1,0 +1,107 @@
+"""The whole wiring on one screen: which address leads to which function, for whom."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Route
+
+from server.auth import Role
+from server.endpoints import health, openapi
+from server.endpoints.desk import Desk
+from server.endpoints.devices import Devices
+from server.endpoints.exports import Exports
+from server.endpoints.photos import PhotoLimits, PhotoService, photo_routes
+from server.endpoints.sync import TIME_BYTES_MAX, Sync
+from server.log import AccessLog
+from server.photo_access import PhotoAccess
+from server.service import Service
+from server.web import Function, SecurityHeaders, Web, exception_handlers
+
+OFFICE = (Role.AGENT, Role.DISPATCHER, Role.STATION_HEAD, Role.SUPERVISOR, Role.HQ, Role.ADMIN)
+COMMAND = (Role.DISPATCHER, Role.ADMIN)
+INTAKE = (Role.AGENT, Role.DISPATCHER, Role.ADMIN)
+READ_OUT = (Role.HQ, Role.INTEGRATOR, Role.SUPERVISOR, Role.ADMIN)
+ADMIN = (Role.ADMIN,)
+
+
+def create_app(service: Service, *, access_log: bool = True) -> Starlette:
+    """The application over a service. The service is closed when the application's lifespan ends."""
+    settings = service.settings
+    web = Web(
+        service.tokens,
+        workers=settings.workers,
+        request_bytes_max=settings.request_bytes_max,
+        decompressed_bytes_max=settings.decompressed_bytes_max,
+    )
+    sync, devices, desk, exports = Sync(service), Devices(service), Desk(service), Exports(service)
+    checks = {
+        "database": lambda: None if service.reader().incarnation == service.incarnation else "another history",
+        "disk": health.disk_free(settings.data, settings.disk_free_bytes_min),
+    }
+
+    def get(path: str, function: Function, roles: tuple[Role, ...] | None = None) -> Route:
+        return Route(path, web.handle(function, roles=roles), methods=["GET"])
+
+    def post(path: str, function: Function, roles: tuple[Role, ...] | None = None, body_bytes_max: int | None = None) -> Route:
+        return Route(path, web.handle(function, roles=roles, body_bytes_max=body_bytes_max), methods=["POST"])
+
+    routes = [
+        Route("/v1/sync", web.handle(sync.sync, quick=sync.idle), methods=["POST"]),
+        post("/v1/time", sync.time, body_bytes_max=TIME_BYTES_MAX),
+        post("/v1/enrol", devices.enrol),
+        post("/v1/token", devices.token),
+        post("/v1/login", devices.login),
+        get("/v1/keys", devices.keys),
+        post("/v1/enrol-codes", devices.new_code, ADMIN),
+        post("/v1/tokens", devices.issue, ADMIN),
+        post("/v1/devices/{device}/revoke", devices.revoke, ADMIN),
+        get("/v1/tickets", desk.list, OFFICE),
+        post("/v1/tickets", desk.create, INTAKE),
+        get("/v1/tickets/{ticket}", desk.show, OFFICE),
+        post("/v1/tickets/{ticket}/{command}", desk.command, COMMAND),
+        get("/v1/explain/{kind}/{id}", desk.explain, OFFICE),
+        get("/v1/unplaced", desk.unplaced, INTAKE),
+        post("/v1/dispatch", desk.dispatch, COMMAND),
+        post("/v1/import/areas", desk.import_areas, ADMIN, settings.import_bytes_max),
+        post("/v1/import/org", desk.import_org, ADMIN, settings.import_bytes_max),
+        post("/v1/import/tickets", desk.import_tickets, ADMIN, settings.import_bytes_max),
+        get("/v1/hq/feed", exports.feed, READ_OUT),
+        get("/v1/hq/export/{kind}", exports.table, READ_OUT),
+        get("/v1/hq/devices", exports.devices, READ_OUT),
+        get("/livez", health.livez),
+        get("/readyz", health.readyz(checks)),
+    ]
+    routes.append(get("/openapi.json", openapi.document(routes, settings.address)))
+    photos = PhotoAccess(service)
+    routes += photo_routes(
+        PhotoService(
+            service.objects,
+            photos.expected,
+            service.photo_completed,
+            photos.may_send,
+            photos.may_read,
+            service.now_ms,
+            service.derivation,
+            PhotoLimits(settings.photo_bytes_max),
+        )
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        web.close()
+        service.close()
+
+    log = [Middleware(AccessLog, new_id=service.new_id)] if access_log else []
+    app = Starlette(
+        routes=routes,
+        middleware=[*log, Middleware(SecurityHeaders)],
+        exception_handlers=exception_handlers(),
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False  # an unknown address is a problem document, never a redirect
+    return app

@@ -1,0 +1,284 @@
+"""What the commands of `server/__main__.py` do, without the words around it."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import secrets
+import shutil
+import socket
+import sqlite3
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import segno
+import uvicorn
+
+from server.app import create_app
+from server.auth import Role, Tokens, hash_password
+from server.keys import KeyRing
+from server.log import configure_log
+from server.service import Clock, DataInUse, Service, address_of, database_path, tell_address
+from server.settings import Settings
+from server.storage import migrate
+from server.storage import tables as t
+from server.storage.queries import Queries
+from server.storage.store import begin_history
+
+ADMIN = "admin"
+
+
+class Said(Exception):
+    """The server refused; the message is its problem's detail, with slug and action."""
+
+
+class Missing(Exception):
+    """Something must be done first; the message says what."""
+
+
+# ------------------------------------------------------------------------------------------------------------- the server
+
+
+def init(settings: Settings) -> tuple[str, str]:
+    """Keys, database, first admin. Raises: `Missing` when there is one already."""
+    if settings.keys_directory.exists():
+        raise Missing(f"{settings.data} is set up already; nothing was changed.")
+    settings.data.mkdir(parents=True, exist_ok=True)
+    KeyRing.create(settings.keys_directory, now_ms=Clock().now_ms())
+    password = secrets.token_urlsafe(12)
+    service = Service(settings)
+    try:
+        hashed = hash_password(password, secrets.token_bytes(16))
+        row = {"login": ADMIN, "password": hashed, "role": str(Role.ADMIN), "disabled_at": None}
+        service.writer.work(lambda tx: Queries(tx).put(t.Account, [row], "login"))
+    finally:
+        service.close()
+    return ADMIN, password
+
+
+def migrate_database(settings: Settings) -> str:
+    """Upgrade to head and say where it stands. Raises: `Missing` while a server owns the folder."""
+    settings.data.mkdir(parents=True, exist_ok=True)
+    engine = migrate.engine_for(database_path(settings))
+    before = migrate.current(engine)
+    migrate.upgrade(engine)
+    after = migrate.current(engine)
+    return f"The database is at {after}." if before == after else f"The database went from {before or 'empty'} to {after}."
+
+
+def open_service(settings: Settings) -> Service:
+    """The service over an initialised folder. Raises: `Missing` before `init`."""
+    if not settings.keys_directory.exists():
+        raise Missing(f"{settings.data} is not set up yet; run `lamplighter init` first.")
+    return Service(settings)
+
+
+def serve(settings: Settings, ready: Callable[[str], None]) -> None:
+    """Run until interrupted."""
+    try:
+        service = open_service(settings)
+    except DataInUse as error:
+        raise Missing(str(error)) from error
+    configure_log()
+    server = Server(service)
+    listener = listen(settings)
+    host, port = listener.getsockname()[:2]
+    tell_address(settings.data, f"http://{host}:{port}")
+    ready(settings.public_url or f"http://{host}:{port}")
+    asyncio.run(server.serve(sockets=[listener]))
+
+
+class Server(uvicorn.Server):
+    """uvicorn with the product's settings over one service."""
+
+    def __init__(self, service: Service, *, access_log: bool = True) -> None:
+        app = create_app(service, access_log=access_log)
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http="httptools",
+                loop="uvloop",
+                access_log=False,
+                log_level="warning",
+                timeout_graceful_shutdown=20,
+                server_header=False,
+                backlog=2048,
+            )
+        )
+
+
+def listen(settings: Settings) -> socket.socket:
+    """The listening socket. Raises: `Missing` when the port is taken."""
+    listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise Missing(f"{settings.listen} cannot be used ({error.strerror}); set LAMPLIGHTER_LISTEN.") from error
+    listener.listen(2048)
+    return listener
+
+
+def begin_new_history(settings: Settings) -> str:
+    """A new incarnation, after a restore."""
+    service = open_service(settings)
+    try:
+        name = service.new_incarnation()
+        service.writer.work(lambda tx: begin_history(tx, name, service.now_ms()))
+    finally:
+        service.close()
+    return f"History {name} begins. Phones will send again what this database does not have."
+
+
+# ------------------------------------------------------------------------------------------------------------- the office
+
+
+class Office:
+    """The API as the command line uses it."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+
+    def get(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
+        return self._said(self._client.get(path, params=dict(query or {}))).json()
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        return self._said(self._client.post(path, json=dict(body))).json()
+
+    def upload(self, path: str, options: Mapping[str, Any], data: bytes) -> Any:
+        return self._said(self._client.post(path, content=json.dumps(dict(options)).encode() + b"\n" + data)).json()
+
+    def bytes(self, path: str) -> bytes:
+        return self._said(self._client.get(path)).content
+
+    def _said(self, response: httpx.Response) -> httpx.Response:
+        if response.status_code >= 400:
+            problem = _problem(response)
+            raise Said(f"{problem.get('detail') or response.text[:300]}  [{problem.get('slug', response.status_code)}]")
+        return response
+
+
+def _problem(response: httpx.Response) -> dict[str, Any]:
+    try:
+        document = response.json()
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+@contextmanager
+def office(settings: Settings) -> Iterator[Office]:
+    """The API of the server that owns the folder, or of one that lives as long as this block."""
+    if not settings.keys_directory.exists():
+        raise Missing(f"{settings.data} is not set up yet; run `lamplighter init` first.")
+    try:
+        service = open_service(settings)
+    except DataInUse as error:
+        address = error.address or address_of(settings.data)
+        if address is None:
+            raise Missing(str(error)) from error
+        with _client(settings, address) as client:
+            yield Office(client)
+        return
+    with running(service) as address, _client(settings, address) as client:
+        yield Office(client)
+
+
+@contextmanager
+def running(service: Service, listener: socket.socket | None = None) -> Iterator[str]:
+    """A server over this service in a thread until the block ends; gives its address. Any free local port by default."""
+    configure_log()
+    listener = listener or socket.create_server(("127.0.0.1", 0), backlog=512)
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    tell_address(service.settings.data, address)
+    server = Server(service, access_log=False)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True)
+    thread.start()
+    try:
+        yield address
+    finally:
+        server.should_exit = True
+        thread.join(30)
+
+
+def _client(settings: Settings, address: str) -> httpx.Client:
+    clock = Clock()
+    keys = KeyRing.load(settings.keys_directory)
+    tokens = Tokens(keys, lambda: clock.now_ms() / 1000, new_id=lambda: secrets.token_hex(8))
+    bearer = tokens.issue("user:command-line", Role.ADMIN, minutes=60)
+    return httpx.Client(base_url=address, headers={"authorization": f"Bearer {bearer}"}, timeout=600, trust_env=False)
+
+
+def fields_of(pairs: Sequence[str]) -> dict[str, Any]:
+    """`field=value` pairs; a value that is JSON (a number, true, an object) is taken as such. Raises: `Said`."""
+    fields: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise Said(f"{pair!r} is not field=value.")
+        try:
+            fields[name] = json.loads(value) if value[:1] in "{[" or value in ("true", "false") else value
+        except ValueError as error:
+            raise Said(f"{name} looks like JSON but is not: {error}") from error
+    return fields
+
+
+def qr(text: str) -> str:
+    """A QR code drawn with half blocks for a terminal."""
+    drawn = io.StringIO()
+    segno.make(text, micro=False).terminal(out=drawn, compact=True)
+    return drawn.getvalue()
+
+
+# ----------------------------------------------------------------------------------------------------------------- doctor
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    name: str
+    good: bool
+    text: str
+
+
+def doctor(settings: Settings) -> list[Finding]:
+    """Effective settings without secrets, versions, keys, database, disk and clock."""
+    findings = [Finding(f"setting {name}", True, value) for name, value in settings.describe().items()]
+    findings.append(Finding("python", sys.version_info >= (3, 11), sys.version.split()[0]))
+    findings.append(_sqlite())
+    findings.append(_keys(settings))
+    findings.append(_database(settings))
+    where = settings.data if settings.data.exists() else settings.data.absolute().parent
+    free = shutil.disk_usage(where).free
+    enough = free >= settings.disk_free_bytes_min
+    findings.append(Finding("disk", enough, f"{free >> 20} MiB free, {settings.disk_free_bytes_min >> 20} MiB needed"))
+    year = Clock().now_ms() / 31_556_952_000 + 1970
+    findings.append(Finding("clock", 2026 <= year < 2100, f"the server believes it is {year:.1f}"))
+    return findings
+
+
+def _sqlite() -> Finding:
+    version = sqlite3.sqlite_version
+    told = "; one connection writes and checkpoints, so the WAL fault of 3.7.0–3.51.2 cannot occur"
+    return Finding("sqlite", sqlite3.sqlite_version_info >= (3, 35), version + told)
+
+
+def _keys(settings: Settings) -> Finding:
+    if not settings.keys_directory.exists():
+        return Finding("keys", False, "none yet; run `lamplighter init`")
+    keys = KeyRing.load(settings.keys_directory)
+    return Finding("keys", True, f"{len(keys.public_keys())} keys under root {keys.root.kid[:12]}…")
+
+
+def _database(settings: Settings) -> Finding:
+    path = database_path(settings)
+    if not path.exists():
+        return Finding("database", False, f"{path} is not there yet; run `lamplighter init`")
+    at_head = migrate.at_head(migrate.engine_for(path))
+    return Finding("database", at_head, f"{path}: " + ("at this version's schema" if at_head else "run `lamplighter migrate`"))

@@ -1,0 +1,1 @@
+"""What the server answers, one module per subject: each translates a call into plain functions and back, no more."""

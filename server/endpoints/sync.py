@@ -1,0 +1,80 @@
+"""`POST /v1/sync` and `POST /v1/time`: the phone's conversation with the server.
+
+The device's key authorises the push, the token only the pull: without a usable token what was recorded is stored and stated
+all the same, and the reply ends with the problem. Everything about merging is in `sync`; here bytes come in and go out.
+"""
+
+from __future__ import annotations
+
+from server.auth import Principal
+from server.service import Service
+from server.web import Call
+from sync import wire
+from sync.hub import Push, Receipt
+from sync.problems import Refused
+
+TIME_BYTES_MAX = 1024
+
+
+class Sync:
+    """The two endpoints over one service."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def sync(self, call: Call) -> bytes:
+        """Push, statement, changes, end. Replies NDJSON in that order (protocol §2)."""
+        return self._reply(call, *self._store(call.body))
+
+    def idle(self, call: Call) -> bytes | None:
+        """The same for a request that brings nothing new: no lock, no commit, no thread. None for any other."""
+        if call.body.count(b"\n") > 1:
+            return None
+        service = self._service
+        push = service.hub.prepare(service.reader(), call.body, service.now_ms())
+        settled = service.hub.settled(push, service.writer.ledger)
+        return None if settled is None else self._reply(call, push, settled)
+
+    def _reply(self, call: Call, push: Push, receipt: Receipt) -> bytes:
+        head = self._stated(receipt)
+        problem = receipt.problem or self._may_not_pull(push, call.principal)
+        if problem is not None:
+            return head + wire.encode({"problem": problem.document()}) + b"\n"
+        service, envelope = self._service, push.envelope
+        reader = service.reader()
+        with reader.snapshot():
+            page = list(
+                service.hub.pull(
+                    reader,
+                    push.device,
+                    envelope,
+                    after_s=service.settings.sync_after_s,
+                    jitter_s=service.settings.sync_jitter_s,
+                )
+            )
+        return head + b"".join(page)
+
+    def time(self, call: Call) -> bytes:
+        """The same without a pull: where the journal stands and what time it is, in one small request."""
+        _, receipt = self._store(call.body)
+        problem = receipt.problem
+        return self._stated(receipt) + (wire.encode({"problem": problem.document()}) + b"\n" if problem else b"")
+
+    def _store(self, body: bytes) -> tuple[Push, Receipt]:
+        service = self._service
+        push = service.hub.prepare(service.reader(), body, service.now_ms())
+        settled = service.hub.settled(push, service.writer.ledger)
+        if settled is not None:
+            return push, settled
+        service.spend(push.device.id, len(push.raw))
+        return push, service.writer.push(push).result()
+
+    def _stated(self, receipt: Receipt) -> bytes:
+        return wire.encode({"statement": self._service.statement(receipt)}) + b"\n"
+
+    def _may_not_pull(self, push: Push, principal: Principal | None) -> Refused | None:
+        if principal is None or principal.device != push.device.id:
+            return Refused("sign-in", "What you sent is stored. Sign in again to receive changes.")
+        if push.device.revoked:
+            return Refused("forbidden", "This device was revoked. What you sent is stored; hand the phone in.")
+        return None

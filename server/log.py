@@ -1,0 +1,123 @@
+"""One structured line per request, for people on a terminal and for machines everywhere else.
+
+Refuses to know bodies, tokens, names and addresses: a line says which route, which role asked, how much, how long.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, TextIO
+
+import msgspec
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+REQUEST_ID = "lamplighter.request_id"
+PRINCIPAL = "lamplighter.principal"
+"""Keys of the ASGI scope: the request's id, and the role that asked."""
+
+_TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+"""W3C Trace Context, version 00; anything else is not repeated into the log."""
+
+_encode = msgspec.json.Encoder().encode
+
+Processors = list[Callable[[Any, str, Any], Any]]
+
+
+def configure_log(stream: TextIO = sys.stderr) -> None:
+    """Sends every log line to `stream`: readable on a terminal, else one JSON object a line."""
+    structlog.configure(
+        processors=_readable() if stream.isatty() else _json(),
+        wrapper_class=structlog.make_filtering_bound_logger("info"),
+        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _readable() -> Processors:
+    # Plain tracebacks: the rich ones print local variables, and those may hold customers and tokens.
+    console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    return [structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False), console]
+
+
+def _json() -> Processors:
+    stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
+    render = structlog.processors.JSONRenderer(serializer=_to_json)
+    return [structlog.processors.add_log_level, stamp, structlog.processors.format_exc_info, render]
+
+
+def _to_json(line: dict[str, Any], **_: Any) -> str:
+    try:
+        return _encode(line).decode()
+    except (TypeError, ValueError):  # half a character, or a value that JSON has no word for: logging never fails
+        return json.dumps(line, default=repr)
+
+
+class AccessLog:
+    """ASGI middleware, outermost: gives each request an id and logs one line when it has been answered."""
+
+    def __init__(self, app: ASGIApp, *, new_id: Callable[[], str], clock_s: Callable[[], float] = time.perf_counter) -> None:
+        self._app = app
+        self._new_id = new_id
+        self._clock_s = clock_s
+        self._log = structlog.get_logger().bind()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        scope[REQUEST_ID] = self._new_id()
+        seen = _Exchange(receive, send)
+        begun_s = self._clock_s()
+        try:
+            await self._app(scope, seen.receive, seen.send)
+        except Exception:
+            seen.status = seen.status or 500
+            raise
+        finally:
+            self._log.info("request", **_line(scope, seen, self._clock_s() - begun_s))
+
+
+class _Exchange:
+    """Counts the bytes that pass in both directions and remembers the status."""
+
+    __slots__ = ("_receive", "_send", "bytes_in", "bytes_out", "status")
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self.bytes_in = self.bytes_out = 0
+        self.status: int | None = None  # stays None when the client left before an answer
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self.bytes_in += len(message.get("body", b""))
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        else:
+            self.bytes_out += len(message.get("body", b""))
+        await self._send(message)
+
+
+def _line(scope: Scope, seen: _Exchange, elapsed_s: float) -> dict[str, Any]:
+    line = {
+        "method": scope["method"] if len(scope["method"]) <= 10 else "?",
+        "route": getattr(scope.get("route"), "path", None),  # the template: the path itself may name a customer
+        "status": seen.status,
+        "ms": round(elapsed_s * 1000, 2),
+        "bytes_in": seen.bytes_in,
+        "bytes_out": seen.bytes_out,
+        "request_id": scope[REQUEST_ID],
+        "principal": scope.get(PRINCIPAL),
+    }
+    trace = next((value for name, value in scope["headers"] if name == b"traceparent"), None)
+    if trace is not None and _TRACEPARENT.fullmatch(trace):
+        line["traceparent"] = trace.decode()
+    return line

@@ -1,0 +1,220 @@
+"""The running server's parts, put together once: keys, tokens, hub, writer, readers, photos. No routes, no rules.
+
+One process owns a data folder: the lock file says which, so that two writers can never meet in one database.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from server.auth import Tokens
+from server.desk.office import OfficeRules
+from server.keys import KeyRing, Seals
+from server.seal import SealFault, open_rating
+from server.settings import Settings
+from server.storage import migrate
+from server.storage.images import Derivation, Derivatives
+from server.storage.objects import FolderObjects, Sha256
+from server.storage.queries import Queries
+from server.storage.store import SqliteReader, SqliteTransaction, begin_history, connect
+from server.storage.writer import Writer
+from sync.facts import Statement
+from sync.hub import Hub, Receipt
+from sync.ids import uuid7
+from sync.judge import Command
+from sync.problems import Refused
+
+
+class DataInUse(Exception):
+    """Another process has this data folder open; `address` is where it listens."""
+
+    def __init__(self, address: str | None) -> None:
+        self.address = address
+        super().__init__(f"This data folder is in use by a server at {address or 'an unknown address'}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Time and randomness, passed in so that tests can hold them."""
+
+    now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    random_bytes: Callable[[int], bytes] = os.urandom
+
+
+class Service:
+    """Everything behind the routes."""
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.clock = clock or Clock()
+        self._lock = _take(settings.data)
+        try:
+            self._open()
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def _open(self) -> None:
+        settings = self.settings
+        self.keys = KeyRing.load(settings.keys_directory)
+        self.tokens = Tokens(self.keys, lambda: self.clock.now_ms() / 1000, new_id=self.new_id)
+        self.path = database_path(settings)
+        migrate.upgrade(migrate.engine_for(self.path))
+        self._readers = threading.local()
+        self._transaction = SqliteTransaction(connect(self.path, writer=True))
+        self._begin()
+        rules = OfficeRules(self._open_rating)
+        self.hub = Hub(Seals(self.keys), rules, radius_ms=settings.statement_radius_ms, lines_max=settings.lines_max)
+        self.writer = Writer(self.hub, self._transaction)
+        self.objects = FolderObjects(settings.data / "objects")
+        self.derivation = Derivation(self.objects, self._derived, at_once_max=settings.derivatives_workers)
+        for sha256 in self.queries().photos_without_details():
+            self.derivation.submit(Sha256(sha256))
+        self._quota: dict[tuple[int, str], int] = {}
+
+    def _begin(self) -> None:
+        with self._transaction.group() as tx:
+            if tx.run("SELECT count(*) FROM history").fetchone()[0] == 0:
+                begin_history(tx, self.new_incarnation(), self.now_ms())
+            self.incarnation = tx.incarnation
+
+    def close(self) -> None:
+        """Finish what is queued and let the data folder go."""
+        self.derivation.close()
+        self.writer.stop()
+        self._transaction.close()
+        forget_address(self.settings.data)
+        self._lock.close()
+
+    # ------------------------------------------------------------------------------------------------------------ small
+
+    def now_ms(self) -> int:
+        return self.clock.now_ms()
+
+    def new_id(self) -> str:
+        """A UUIDv7."""
+        return uuid7(self.clock.now_ms(), self.clock.random_bytes(10))
+
+    def new_incarnation(self) -> str:
+        """The name of a new history: short, because every base carries it."""
+        return "k" + self.clock.random_bytes(5).hex()
+
+    def reader(self) -> SqliteReader:
+        """This thread's own reader."""
+        reader: SqliteReader | None = getattr(self._readers, "reader", None)
+        if reader is None:
+            reader = self._readers.reader = self.new_reader()
+        return reader
+
+    def new_reader(self) -> SqliteReader:
+        """A reader of one's own, for work that outlives a call."""
+        return SqliteReader(connect(self.path, writer=False))
+
+    def queries(self) -> Queries:
+        """Office reads over this thread's reader."""
+        return Queries(self.reader())
+
+    def statement(self, receipt: Receipt) -> str:
+        """The signed word about a receipt, at this moment."""
+        settings = self.settings
+        return self.keys.sign_statement(
+            Statement(
+                receipt.journal,
+                receipt.n,
+                receipt.head,
+                self.now_ms(),
+                settings.statement_radius_ms,
+                self.incarnation,
+                receipt.durable,
+                receipt.ledger,
+                receipt.root,
+            )
+        )
+
+    def spend(self, device: str, facts: int) -> None:
+        """Count a device's facts of the day. Raises: quota."""
+        day = self.now_ms() // 86_400_000
+        used = self._quota.get((day, device), 0) + facts
+        if used > self.settings.device_facts_per_day_max:
+            raise Refused("quota", f"At most {self.settings.device_facts_per_day_max} facts a day; keep them and try tomorrow.")
+        if len(self._quota) > 100_000:
+            self._quota = {key: value for key, value in self._quota.items() if key[0] == day}
+        self._quota[(day, device)] = used
+
+    # ----------------------------------------------------------------------------------------------------------- photos
+
+    def photo_completed(self, sha256: Sha256, size_bytes: int) -> None:
+        """All bytes are here and re-hashed: tell the ticket, once, and have pictures made."""
+        photo = self.queries().photo(sha256)
+        if photo is not None and photo.received_at is None:
+            now = self.now_ms()
+            body = {"sha256": str(sha256), "size_bytes": size_bytes}
+            # The ticket first: told twice does no harm, told never would leave it waiting for bytes that are here.
+            self.writer.command([Command("photo_received", "system:photos", photo.ticket, body, now)])
+            self.writer.work(lambda tx: Queries(tx).mark_photo_received(sha256, now))
+        self.derivation.submit(sha256)
+
+    def _derived(self, sha256: Sha256, result: Derivatives) -> None:
+        details = json.dumps(asdict(result), default=str)
+        self.writer.work(lambda tx: Queries(tx).set_photo_details(sha256, details))
+
+    def _open_rating(self, sealed: Mapping[str, Any]) -> Mapping[str, Any]:
+        answer = open_rating(
+            self.keys,
+            str(sealed["sealed"]),
+            ticket=str(sealed["ticket"]),
+            visit=str(sealed["visit"]),
+            opened=str(sealed["opened"]),
+            kid=str(sealed["kid"]),
+        )
+        return {"fault": str(answer)} if isinstance(answer, SealFault) else answer
+
+
+# ------------------------------------------------------------------------------------------------------- the data folder
+
+
+def database_path(settings: Settings) -> Path:
+    """The SQLite file. Raises ValueError for a database this version does not speak to yet."""
+    url = settings.database
+    if not url.startswith("sqlite:///"):
+        raise ValueError(f"Only sqlite:/// databases are supported so far, not {url.split(':', 1)[0]}.")
+    return Path(url.removeprefix("sqlite:///"))
+
+
+def _take(data: Path) -> IO[str]:
+    data.mkdir(parents=True, exist_ok=True)
+    handle = (data / "writer.lock").open("a+")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        handle.close()
+        raise DataInUse(address_of(data)) from error
+    return handle
+
+
+def tell_address(data: Path, address: str) -> None:
+    """Leave word where the server that owns this folder listens, for command lines beside it."""
+    (data / "server.json").write_text(json.dumps({"address": address, "pid": os.getpid()}))
+
+
+def address_of(data: Path) -> str | None:
+    """Where the owner of this folder listens, if it said so."""
+    try:
+        return str(json.loads((data / "server.json").read_text())["address"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def forget_address(data: Path) -> None:
+    """Take the word back."""
+    with suppress(OSError):
+        (data / "server.json").unlink()

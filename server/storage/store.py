@@ -1,0 +1,316 @@
+"""The SQL of the sync path over SQLite: reader and transaction of `sync.store`, below the ORM, in bulk.
+
+One connection writes and checkpoints; readers are query-only. Positions are numbered while the write lock is held, so the
+feed's order is its commit order and no cursor can pass a change that commits later.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import bindparam, select
+
+from server.storage import tables as t
+from server.storage.sql import compiled, insert_all, table_of, upsert
+from sync import wire
+from sync.facts import FactId, Key, Record
+from sync.journal import fact_id, head_bytes
+from sync.ledger import Ledger
+from sync.store import Chain, Device, Effects
+
+_p = bindparam
+_counter, _history, _phone, _member = (table_of(m) for m in (t.Counter, t.History, t.Phone, t.Member))
+_membership, _crew, _journal, _fact = (table_of(m) for m in (t.Membership, t.Crew, t.Journal, t.StoredFact))
+_body, _record, _scope, _feed = (table_of(m) for m in (t.Body, t.StoredRecord, t.ScopeName, t.Feed))
+_number, _ledger = table_of(t.TicketNumber), table_of(t.LedgerNode)
+
+_POSITION = compiled(select(_counter.c.value).where(_counter.c.name == "position"))
+_INCARNATION = compiled(select(_history.c.incarnation).order_by(_history.c.number.desc()).limit(1))
+_FORK = compiled(select(_history.c.fork_position).where(_history.c.incarnation == _p("a")))
+_DEVICE = compiled(
+    select(_phone.c.member, _phone.c.key, _phone.c.revoked_at, _member.c.revoked_at)
+    .join_from(_phone, _member, _phone.c.member == _member.c.id)
+    .where(_phone.c.id == _p("a"))
+)
+_CREWS = compiled(
+    select(_membership.c.crew, _membership.c.until_ms, _crew.c.station)
+    .join_from(_membership, _crew, _membership.c.crew == _crew.c.id)
+    .where(_membership.c.member == _p("a"))
+    .order_by(_membership.c.from_ms)
+)
+_CHAINS = compiled(select(_journal.c.key, _journal.c.doc).where(_journal.c.journal == _p("a")).order_by(_journal.c.key))
+_HEAD_AT = compiled(select(_fact.c.id).where(_fact.c.chain == _p("a"), _fact.c.n == _p("b")))
+_FEED = compiled(
+    select(_feed.c.position, _record.c.kind, _record.c.id, _feed.c.gone, _record.c.tail)
+    .join_from(_feed, _record, _feed.c.record == _record.c.key)
+    .where(_feed.c.scope == _p("a"), _feed.c.position > _p("b"))
+    .order_by(_feed.c.position)
+    .limit(_p("c"))
+)
+_SCOPE = compiled(select(_scope.c.id).where(_scope.c.name == _p("a")))
+_RECORD = compiled(select(_record.c.key, _record.c.doc).where(_record.c.kind == _p("a"), _record.c.id == _p("b")))
+_NUMBER = compiled(select(_number.c.ticket).where(_number.c.number == _p("a")))
+_LEDGER = compiled(select(_ledger.c.size, _ledger.c.frontier))
+_LINE = compiled(
+    select(_journal.c.doc, _fact.c.n, _body.c.line)
+    .join_from(_fact, _journal, _fact.c.chain == _journal.c.key)
+    .join(_body, _body.c.seq == _fact.c.seq)
+    .where(_journal.c.name == _p("a"), _fact.c.id == _p("b"))
+)
+_PUT_COUNTER, _PUT_LEDGER = upsert(t.Counter, "name"), upsert(t.LedgerNode, "id")
+_PUT_JOURNAL, _PUT_RECORD = upsert(t.Journal, "key"), upsert(t.StoredRecord, "key")
+_ADD_FACT, _ADD_BODY = insert_all(t.StoredFact), insert_all(t.Body)
+_ADD_FEED, _ADD_SCOPE = insert_all(t.Feed), insert_all(t.ScopeName)
+_ADD_PHOTO, _PUT_NUMBER = insert_all(t.PhotoBytes, or_ignore=True), upsert(t.TicketNumber, "number")
+_DROP_FEED = compiled(_feed.delete().where(_feed.c.scope == _p("a"), _feed.c.position == _p("b")))
+
+CACHE_KIB = 65_536
+
+
+def connect(path: Path, *, writer: bool) -> sqlite3.Connection:
+    """A connection with the product's settings: WAL, FULL durability, a cache that fits a busy district."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA busy_timeout=10000")
+    connection.execute(f"PRAGMA cache_size=-{CACHE_KIB if writer else CACHE_KIB // 4}")
+    if not writer:
+        connection.execute("PRAGMA query_only=ON")
+    return connection
+
+
+class SqliteReader:
+    """A look at the store over one connection; use one per thread."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._run = connection.execute
+        self._scope_ids: dict[str, int] = {}
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Everything read inside is of one moment."""
+        self._run("BEGIN")
+        try:
+            yield
+        finally:
+            self._run("COMMIT")
+
+    def run(self, statement: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """A statement of the office's own."""
+        return self._run(statement, parameters)
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._connection.close()
+
+    @property
+    def incarnation(self) -> str:
+        return str(self._run(_INCARNATION).fetchone()[0])
+
+    @property
+    def position(self) -> int:
+        return int(self._run(_POSITION).fetchone()[0])
+
+    def fork_position(self, incarnation: str) -> int | None:
+        row = self._run(_FORK, (incarnation,)).fetchone()
+        return None if row is None else row[0]
+
+    def device(self, identity: str) -> Device | None:
+        row = self._run(_DEVICE, (identity,)).fetchone()
+        if row is None:
+            return None
+        member, key, revoked, member_revoked = row
+        crews = self._run(_CREWS, (member,)).fetchall()
+        present = next(((crew, station) for crew, until, station in reversed(crews) if until is None), (None, None))
+        every = frozenset(crew for crew, _, _ in crews)
+        return Device(
+            identity, member, present[0], every, present[1], json.loads(key), (revoked, member_revoked) != (None, None)
+        )
+
+    def chains(self, journal: str) -> list[Chain]:
+        return [_chain(key, doc) for key, doc in self._run(_CHAINS, (journal,))]
+
+    def head_at(self, chain: Chain, n: int) -> FactId | None:
+        row = self._run(_HEAD_AT, (chain.key, n)).fetchone()
+        return None if row is None else fact_id(row[0])
+
+    def feed(self, scope: str, after: int, rows_max: int) -> Sequence[tuple[int, str, str, str | None, bytes]]:
+        identity = self._scope_id(scope)
+        return [] if identity is None else self._run(_FEED, (identity, after, rows_max)).fetchall()
+
+    def records(self, keys: Iterable[Key]) -> dict[Key, Record]:
+        found: dict[Key, Record] = {}
+        for key in keys:
+            row = self._run(_RECORD, key).fetchone()
+            if row is not None:
+                found[key] = wire.load_record(row[1])
+                self._seen_record(key, row[0])
+        return found
+
+    def line(self, journal: str, fact: FactId) -> tuple[Chain, int, bytes] | None:
+        row = self._run(_LINE, (journal, head_bytes(fact))).fetchone()
+        return None if row is None else (_chain(0, row[0]), row[1], row[2])
+
+    def ticket_of_number(self, number: str) -> str | None:
+        row = self._run(_NUMBER, (number,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def _scope_id(self, scope: str) -> int | None:
+        identity = self._scope_ids.get(scope)
+        if identity is None:
+            row = self._run(_SCOPE, (scope,)).fetchone()
+            if row is not None:
+                identity = self._scope_ids[scope] = row[0]
+        return identity
+
+    def _seen_record(self, key: Key, number: int) -> None:
+        """A transaction remembers where it found a record; a reader does not care."""
+
+
+class SqliteTransaction(SqliteReader):
+    """The one writer. It lives as long as the connection; `begin` and `end` bracket a group."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        super().__init__(connection)
+        self._record_keys: dict[Key, int] = {}
+        self._next: dict[str, int] = {}
+        self._taken = 0
+        self._ledger: Ledger | None = None
+
+    @contextmanager
+    def group(self) -> Iterator[SqliteTransaction]:
+        """One transaction: durable (fsync) when the block ends well, without trace when it does not."""
+        if self._connection.in_transaction:
+            self._run("ROLLBACK")  # the last group's own rollback failed
+        self._run("BEGIN IMMEDIATE")
+        self._record_keys.clear()
+        self._taken = 0
+        try:
+            yield self
+            self._run("COMMIT")
+        except BaseException:
+            # Nothing remembered from a transaction that did not happen may be trusted.
+            self._ledger = None
+            self._next.clear()
+            self._scope_ids.clear()
+            if self._connection.in_transaction:
+                self._run("ROLLBACK")
+            raise
+
+    def executemany(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        """The same for many rows."""
+        self._connection.executemany(statement, rows)
+
+    @property
+    def ledger(self) -> Ledger:
+        if self._ledger is None:
+            row = self._run(_LEDGER).fetchone()
+            size, frontier = row if row else (0, b"")
+            self._ledger = Ledger(size, [frontier[i : i + 32] for i in range(0, len(frontier), 32)])
+        return self._ledger
+
+    def take_positions(self, count: int) -> int:
+        first = self.position + self._taken + 1
+        self._taken += count
+        return first
+
+    def apply(self, effects: Effects) -> None:
+        """Bulk statements only, each table once."""
+        many = self._connection.executemany
+        for chain in effects.chains:
+            chain.key = chain.key or self._new_key("journal", _journal.c.key)
+        many(_PUT_JOURNAL, [(c.key, c.journal, c.name, c.device, c.n, wire.dump_chain(c)) for c in effects.chains])
+        self._apply_lines(effects)
+        self._apply_records(effects)
+        many(_ADD_PHOTO, [(p.sha256, p.size_bytes, p.ticket, p.device, None, None) for p in effects.photos])
+        many(_PUT_NUMBER, effects.numbers)
+        if self._taken:
+            self._run(_PUT_COUNTER, ("position", self.position + self._taken))
+            self._taken = 0
+        ledger = self.ledger
+        self._run(_PUT_LEDGER, (1, ledger.size, b"".join(ledger.frontier)))
+
+    def _apply_lines(self, effects: Effects) -> None:
+        if not effects.lines:
+            return
+        first = self._new_key("fact", _fact.c.seq, len(effects.lines))
+        rows = [
+            (
+                seq,
+                line.chain.key,
+                line.n,
+                head_bytes(line.id),
+                line.kind,
+                line.ticket,
+                line.received,
+                line.lower,
+                line.upper,
+                line.slug,
+            )
+            for seq, line in enumerate(effects.lines, first)
+        ]
+        self._connection.executemany(_ADD_FACT, rows)
+        self._connection.executemany(_ADD_BODY, [(seq, line.raw) for seq, line in enumerate(effects.lines, first)])
+
+    def _apply_records(self, effects: Effects) -> None:
+        rows = []
+        for record, tail, view in zip(effects.records, effects.tails, effects.views, strict=True):
+            name = (record.kind, record.id)
+            if name not in self._record_keys:
+                self._record_keys[name] = self._new_key("record", _record.c.key)
+            state, crew = (view.get("state"), view.get("assigned_crew")) if record.kind == "ticket" else (None, None)
+            doc = wire.dump_record(record)
+            rows.append((self._record_keys[name], record.kind, record.id, record.position, state, crew, tail, doc))
+        self._connection.executemany(_PUT_RECORD, rows)
+        scopes = {scope: self._make_scope(scope) for scope in {row[0] for row in effects.feed}}
+        self._connection.executemany(_DROP_FEED, [(scopes[scope], old) for scope, old, _, _, _ in effects.feed if old])
+        self._connection.executemany(
+            _ADD_FEED, [(scopes[scope], new, self._record_keys[key], gone) for scope, _, new, key, gone in effects.feed]
+        )
+
+    def _make_scope(self, scope: str) -> int:
+        identity = self._scope_id(scope)
+        if identity is None:
+            identity = self._scope_ids[scope] = self._new_key("scope", _scope.c.id)
+            self._run(_ADD_SCOPE, (identity, scope))
+        return identity
+
+    def _new_key(self, name: str, column: Any, count: int = 1) -> int:
+        if name not in self._next:
+            self._next[name] = int(self._run(f"SELECT coalesce(max({column.name}), 0) FROM {column.table.name}").fetchone()[0])
+        first = self._next[name] + 1
+        self._next[name] += count
+        return first
+
+    def _seen_record(self, key: Key, number: int) -> None:
+        self._record_keys[key] = number
+
+
+def _chain(key: int, doc: bytes) -> Chain:
+    chain = wire.load_chain(doc)
+    chain.key = key or chain.key
+    return chain
+
+
+def begin_history(tx: SqliteTransaction, incarnation: str, now_ms: int) -> None:
+    """Start a server's first history, or the next one after its database came back from a backup."""
+    last = tx.run(compiled(select(_history.c.number).order_by(_history.c.number.desc()).limit(1))).fetchone()
+    if last is not None:
+        tx.run(
+            compiled(_history.update().values(fork_position=_p("f")).where(_history.c.number == _p("n"))),
+            (tx.position, last[0]),
+        )
+    else:
+        tx.run(_PUT_COUNTER, ("position", 0))
+    tx.run(insert_all(t.History), ((last[0] if last else 0) + 1, incarnation, now_ms, None))
+
+
+def device_row(identity: str, member: str, name: str, key: Mapping[str, str], now_ms: int) -> tuple[Any, ...]:
+    """A row of the device table."""
+    return identity, member, name, json.dumps(dict(key), sort_keys=True), now_ms, None

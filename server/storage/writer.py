@@ -1,0 +1,147 @@
+"""The one writer: pushes and commands that arrive together share one transaction and one fsync (group commit).
+
+Each job waits for a `Future` that is answered only after the commit. A job that fails for a reason of its own is taken out and
+the others are committed without it: one bad job delays nobody.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from server.storage.store import SqliteTransaction
+from sync.hub import Hub, Push, Receipt
+from sync.journal import fact_id
+from sync.judge import Command
+from sync.problems import Refused
+
+GROUP_MAX = 64
+
+
+@dataclass(slots=True)
+class Job:
+    """A push, a list of commands, or the office's own work on tables; exactly one of them."""
+
+    push: Push | None = None
+    commands: Sequence[Command] | None = None
+    work: Callable[[SqliteTransaction], Any] | None = None
+    done: Future[Any] = field(default_factory=Future)
+
+
+class Writer:
+    """Owns the writing connection and its thread."""
+
+    def __init__(self, hub: Hub, transaction: SqliteTransaction, *, jobs_max: int = 4096) -> None:
+        self._hub = hub
+        self._transaction = transaction
+        self.ledger = _ledger(transaction)
+        """(size, root) after the last commit, for statements that need no commit of their own."""
+        self._jobs: queue.Queue[Job | None] = queue.Queue(jobs_max)
+        self._open = threading.Lock()
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._thread.start()
+
+    def push(self, push: Push) -> Future[Receipt]:
+        """Store a prepared push; the receipt comes after the commit. Raises: busy when the queue is full.
+
+        Cancelling the future gives up the answer only: a push that was handed over is stored.
+        """
+        return self._submit(Job(push=push))
+
+    def command(self, commands: Sequence[Command]) -> int:
+        """Let the office speak; returns the position after it. Raises what the hub refuses."""
+        position: int = self._submit(Job(commands=commands)).result()
+        return position
+
+    def work(self, work: Callable[[SqliteTransaction], Any]) -> Any:
+        """Run the office's own statements in a transaction of the writer's and return their result."""
+        return self._submit(Job(work=work)).result()
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that are queued and not begun; about, when others submit meanwhile."""
+        return self._jobs.qsize()
+
+    def stop(self) -> None:
+        """Finish what is queued, then end; whoever comes later is told busy."""
+        with self._open:
+            self._stopped = True
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _submit(self, job: Job) -> Future[Any]:
+        with self._open:  # nothing may be queued behind the end
+            if self._stopped:
+                raise Refused("busy", "The server is stopping; try again shortly.")
+            try:
+                self._jobs.put_nowait(job)
+            except queue.Full as error:
+                raise Refused("busy", "Too much is waiting to be written; try again shortly.") from error
+        return job.done
+
+    def _run(self) -> None:
+        while True:
+            job = self._jobs.get()
+            if job is None:
+                return
+            group = [job]
+            while len(group) < GROUP_MAX:
+                try:
+                    following = self._jobs.get_nowait()
+                except queue.Empty:
+                    break
+                if following is None:
+                    self._commit(group)
+                    return
+                group.append(following)
+            self._commit(group)
+
+    def _commit(self, group: list[Job]) -> None:
+        try:
+            answers = self._attempt(group)
+        except BaseException as error:
+            if len(group) == 1:
+                _answer(group[0], error)
+                return
+            for job in group:
+                self._commit([job])
+            return
+        for job, answer in zip(group, answers, strict=True):
+            _answer(job, answer)
+
+    def _attempt(self, group: Sequence[Job]) -> list[Any]:
+        pushes = [job.push for job in group if job.push is not None]
+        commands = [job.commands for job in group if job.commands is not None]
+        with self._transaction.group() as tx:
+            results = {id(job): job.work(tx) for job in group if job.work is not None}
+            receipts, positions = self._hub.commit(tx, pushes, commands)
+            ledger = _ledger(tx)
+        self.ledger = ledger
+        waiting_receipts, waiting_positions = iter(receipts), iter(positions)
+        answers: list[Any] = []
+        for job in group:
+            if job.push is not None:
+                answers.append(next(waiting_receipts))
+            else:
+                answers.append(next(waiting_positions) if job.commands is not None else results[id(job)])
+        return answers
+
+
+def _answer(job: Job, answer: Any) -> None:
+    # A waiter that was cancelled (its phone hung up) must not end the writer's thread.
+    if not job.done.set_running_or_notify_cancel():
+        return
+    if isinstance(answer, BaseException):
+        job.done.set_exception(answer)
+    else:
+        job.done.set_result(answer)
+
+
+def _ledger(transaction: SqliteTransaction) -> tuple[int, str]:
+    ledger = transaction.ledger
+    return ledger.size, fact_id(ledger.root())

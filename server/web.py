@@ -1,0 +1,458 @@
+"""The edge: turns HTTP into a call of a plain function, and what it returns or raises into a reply.
+
+An endpoint is an ordinary function `Call -> dict | list | bytes | Reply`. Around it, in this order: body bounded while
+it arrives → a worker thread: principal read from the token, roles required, body decompressed with a cap, function
+called, result rendered and compressed → sent. Every refusal is an RFC 9457 problem. Refuses to know routes, business
+and storage.
+
+Pure ASGI and one thread hop, because an idle sync costs little more than this module.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import zlib
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qsl
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, Send
+
+from server.auth import Principal, Role, Tokens, require
+from server.log import PRINCIPAL, REQUEST_ID
+from sync.problems import Refused
+from sync.wire import strict_json
+
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+PROBLEM = "application/problem+json"
+
+COMPRESS_FROM_BYTES = 1024
+GZIP_LEVEL = 1
+"""Level 1 takes a third of level 6's time for about a tenth more bytes on NDJSON."""
+GZIP_MEMBERS_MAX = 16
+QUICK_BODY_BYTES_MAX = 4096
+"""Longer bodies take too long to decompress beside all the other connections."""
+
+_GZIP = 31  # zlib's number for "gzip framing, largest window"
+_LEFT = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request as an endpoint sees it: already bounded, decompressed and authenticated."""
+
+    method: str
+    path: Mapping[str, str]
+    """Parameters of the route's template."""
+    body: bytes
+    principal: Principal | None
+    request_id: str
+    scope: Scope = field(repr=False)
+
+    def header(self, name: str) -> str | None:
+        """The first header of that name (lower case), or None."""
+        value = _header(self.scope, name.encode())
+        return None if value is None else value.decode("latin-1")
+
+    def query(self) -> dict[str, str]:
+        """The query's parameters. Raises bad-request when one is given twice or is not UTF-8."""
+        try:
+            pairs = parse_qsl(self.scope["query_string"].decode("ascii"), keep_blank_values=True, errors="strict")
+        except ValueError as error:
+            raise Refused("bad-request", "The query is not percent-encoded UTF-8.") from error
+        query = dict(pairs)
+        if len(query) != len(pairs) or any("\0" in text for pair in pairs for text in pair):
+            raise Refused("bad-request", "The query names a parameter twice or holds a NUL.")
+        return query
+
+    def json(self) -> dict[str, Any]:
+        """The body as a JSON object. Raises bad-request for anything but one strict JSON object."""
+        document = strict_json(self.body)
+        if not isinstance(document, dict):
+            raise Refused("bad-request", "The body must be a JSON object.")
+        return document
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What an endpoint answers when a plain dict (JSON) or bytes (NDJSON) is not enough.
+
+    An iterator of bytes is streamed, each step in a worker thread; when it fails half-way the connection is cut, so
+    that nobody takes the part for the whole.
+    """
+
+    body: Mapping[str, Any] | list[Any] | bytes | Iterator[bytes] = b""
+    status: int = 200
+    media_type: str = ""
+    """Empty: JSON for documents, NDJSON for bytes."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Answer = Mapping[str, Any] | list[Any] | bytes | Reply
+Function = Callable[[Call], Answer]
+Quick = Callable[[Call], Answer | None]
+
+
+class Web:
+    """Makes endpoints out of plain functions; owns the threads they run in."""
+
+    def __init__(self, tokens: Tokens, *, workers: int, request_bytes_max: int, decompressed_bytes_max: int) -> None:
+        self.tokens = tokens
+        self.pool = ThreadPoolExecutor(workers, thread_name_prefix="endpoint")
+        self.request_bytes_max = request_bytes_max
+        self.decompressed_bytes_max = decompressed_bytes_max
+
+    def handle(
+        self,
+        function: Function,
+        *,
+        body_bytes_max: int | None = None,
+        roles: Collection[Role] | None = None,
+        quick: Quick | None = None,
+    ) -> Endpoint:
+        """An endpoint for `Route(path, …, methods=[…])`.
+
+        `roles` None: anybody may call, and `call.principal` is set when a valid token came along. `roles` given: one
+        of them is needed (empty: any valid token). `body_bytes_max` bounds the body as sent and, when it is larger
+        than the usual bound, after decompression too.
+
+        `quick` is tried first for short bodies, on the event loop itself, and returns None for what is not quick after
+        all: a thread costs as much as a whole idle sync. It must not write and must not wait.
+        """
+        return Endpoint(self, function, body_bytes_max or self.request_bytes_max, roles, quick)
+
+    def close(self) -> None:
+        """Waits for the calls under way."""
+        self.pool.shutdown()
+
+
+class Endpoint:
+    """A plain function at the edge, as an ASGI application."""
+
+    __slots__ = ("_body_bytes_max", "_decompressed_bytes_max", "_quick", "_web", "function", "roles")
+
+    def __init__(
+        self, web: Web, function: Function, body_bytes_max: int, roles: Collection[Role] | None, quick: Quick | None
+    ) -> None:
+        self._web = web
+        self.function = function
+        self._quick = quick
+        self._body_bytes_max = body_bytes_max
+        self._decompressed_bytes_max = max(web.decompressed_bytes_max, body_bytes_max)
+        self.roles = None if roles is None else tuple(roles)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            body = await read_body(scope, receive, self._body_bytes_max)
+        except Refused as refused:
+            rendered = problem(refused, request_id(scope))
+        except ClientGone:
+            return  # half a body is no request, and nobody waits for an answer
+        else:
+            rendered = self._answer_quickly(scope, body) or await self._answer_beside(scope, body)
+        if isinstance(rendered.body, bytes):
+            await _send_whole(scope, send, rendered)
+        else:
+            await _send_stream(self._web.pool, scope, receive, send, rendered)
+
+    def _answer_quickly(self, scope: Scope, body: bytes) -> Rendered | None:
+        if self._quick is None or len(body) > QUICK_BODY_BYTES_MAX:
+            return None
+        return self._answer(self._quick, scope, body)
+
+    async def _answer_beside(self, scope: Scope, body: bytes) -> Rendered:
+        loop = asyncio.get_running_loop()
+        rendered = await loop.run_in_executor(self._web.pool, self._answer, self.function, scope, body)
+        assert rendered is not None, "only a quick function may decline"
+        return rendered
+
+    def _answer(self, function: Quick, scope: Scope, body: bytes) -> Rendered | None:
+        """Everything between the bytes and the reply; None when a quick function declined. Never raises."""
+        try:
+            answer = function(self._call(scope, body))
+            return None if answer is None else render(answer, _accepts_gzip(_header(scope, b"accept-encoding")))
+        except Refused as refused:
+            return problem(refused, request_id(scope))
+        except Exception:
+            return internal_problem(request_id(scope))
+
+    def _call(self, scope: Scope, body: bytes) -> Call:
+        if "\0" in scope["path"]:
+            raise Refused("not-found")
+        principal = self._principal(scope)
+        if principal is not None:
+            scope[PRINCIPAL] = principal.role
+        if self.roles is not None:
+            require(principal, *self.roles)
+        plain = decompressed(body, _header(scope, b"content-encoding"), self._decompressed_bytes_max)
+        return Call(scope["method"], scope.get("path_params", {}), plain, principal, request_id(scope), scope)
+
+    def _principal(self, scope: Scope) -> Principal | None:
+        header = _header(scope, b"authorization")
+        if header is None or header[:7].lower() != b"bearer ":
+            return None
+        try:
+            return self._web.tokens.verify(header[7:].decode("latin-1"))
+        except Refused:
+            if self.roles is None:
+                return None  # a push is authorised by the device's key; only the pull after it will miss the token
+            raise
+
+
+def request_id(scope: Scope) -> str:
+    """The id the log gave this request."""
+    return str(scope.get(REQUEST_ID, "-"))
+
+
+# --- bodies -------------------------------------------------------------------------------------------------
+
+
+class ClientGone(Exception):
+    """The client left before its body was complete."""
+
+
+async def read_body(scope: Scope, receive: Receive, bytes_max: int) -> bytes:
+    """The whole body as sent. Raises Refused("too-large") as early as it is known, and ClientGone."""
+    declared = _header(scope, b"content-length")
+    if declared is not None and declared.isdigit() and int(declared[:20]) > bytes_max:
+        raise _too_large(bytes_max)
+    chunks: list[bytes] = []
+    size_bytes = 0
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        chunk = message.get("body", b"")
+        size_bytes += len(chunk)
+        if size_bytes > bytes_max:
+            raise _too_large(bytes_max)
+        chunks.append(chunk)
+        more = message.get("more_body", False)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def decompressed(body: bytes, encoding: bytes | None, bytes_max: int) -> bytes:
+    """The body without its `Content-Encoding`. Raises too-large for a bomb, bad-compression unless it is whole gzip."""
+    if encoding is None or encoding == b"identity":
+        return body
+    if encoding.lower() != b"gzip":
+        raise Refused("bad-compression", "Send the body as gzip or plain; no other Content-Encoding is understood.")
+    try:
+        return _gunzip(body, bytes_max)
+    except zlib.error as error:
+        raise Refused("bad-compression") from error
+
+
+def _gunzip(body: bytes, bytes_max: int) -> bytes:
+    parts: list[bytes] = []
+    room_bytes = bytes_max
+    rest = body
+    for _ in range(GZIP_MEMBERS_MAX):
+        member = zlib.decompressobj(_GZIP)
+        part = member.decompress(rest, room_bytes + 1)
+        if len(part) > room_bytes:
+            raise Refused("too-large", f"The body is larger than {bytes_max} bytes decompressed; send fewer lines.")
+        if not member.eof:
+            raise Refused("bad-compression", "The gzip body ends too early.")
+        parts.append(part)
+        room_bytes -= len(part)
+        rest = member.unused_data
+        if not rest:
+            return b"".join(parts)
+    raise Refused("bad-compression", f"More than {GZIP_MEMBERS_MAX} gzip members.")
+
+
+def _too_large(bytes_max: int) -> Refused:
+    return Refused("too-large", f"The body is larger than {bytes_max} bytes; send it in parts.", limit_bytes=bytes_max)
+
+
+# --- replies ------------------------------------------------------------------------------------------------
+
+Headers = list[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A reply as it goes out; `body` is whole or a stream."""
+
+    status: int
+    headers: Headers
+    body: bytes | Iterator[bytes]
+
+
+def render(answer: Answer, gzip: bool) -> Rendered:
+    """What an endpoint returned, as bytes and headers; compressed from 1 KiB on when the client takes gzip."""
+    reply = answer if isinstance(answer, Reply) else Reply(answer)
+    body = to_json(reply.body) if isinstance(reply.body, (Mapping, list)) else reply.body
+    media_type = reply.media_type or (JSON if isinstance(reply.body, (Mapping, list)) else NDJSON)
+    headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in reply.headers.items()]
+    if body != b"":
+        headers.append((b"content-type", media_type.encode()))
+    if "cache-control" not in {name.lower() for name in reply.headers}:
+        headers.append((b"cache-control", b"no-store"))
+    if gzip and _is_text(media_type) and not (isinstance(body, bytes) and len(body) <= COMPRESS_FROM_BYTES):
+        headers += [(b"content-encoding", b"gzip"), (b"vary", b"accept-encoding")]
+        body = zlib.compress(body, GZIP_LEVEL, _GZIP) if isinstance(body, bytes) else _compressed(body)
+    return Rendered(reply.status, headers, body)
+
+
+def problem(refused: Refused, request_id: str) -> Rendered:
+    """The refusal as an RFC 9457 problem document, with the request's id."""
+    headers = [(b"content-type", PROBLEM.encode()), (b"cache-control", b"no-store")]
+    if refused.problem.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    if "retry_after_s" in refused.extra:
+        headers.append((b"retry-after", str(math.ceil(refused.extra["retry_after_s"])).encode()))
+    return Rendered(refused.problem.status, headers, to_json({**refused.document(), "request_id": request_id}))
+
+
+def internal_problem(request_id: str) -> Rendered:
+    """The answer to a fault of ours; call it while the exception is handled, it logs the traceback."""
+    structlog.get_logger().error("internal", request_id=request_id, exc_info=True)
+    return problem(Refused("internal", f"Please report this with the id {request_id}."), request_id)
+
+
+def to_json(document: Mapping[str, Any] | list[Any]) -> bytes:
+    # "replace": a detail may quote half a character that somebody sent.
+    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "replace")
+
+
+def _compressed(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    packer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, _GZIP)
+    for chunk in chunks:
+        if packed := packer.compress(chunk):
+            yield packed
+    yield packer.flush()
+
+
+def _is_text(media_type: str) -> bool:
+    return media_type.startswith("text/") or "json" in media_type
+
+
+@lru_cache(256)
+def _accepts_gzip(header: bytes | None) -> bool:
+    for part in (header or b"").lower().split(b","):
+        name, _, quality = part.partition(b";")
+        if name.strip() in (b"gzip", b"*"):
+            return quality.replace(b" ", b"") not in (b"q=0", b"q=0.0", b"q=0.00", b"q=0.000")
+    return False
+
+
+async def _send_whole(scope: Scope, send: Send, rendered: Rendered) -> None:
+    assert isinstance(rendered.body, bytes)
+    headers = [
+        *rendered.headers,
+        (b"content-length", str(len(rendered.body)).encode()),
+        (b"x-request-id", request_id(scope).encode()),
+    ]
+    await send({"type": "http.response.start", "status": rendered.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else rendered.body})
+
+
+async def _send_stream(pool: ThreadPoolExecutor, scope: Scope, receive: Receive, send: Send, rendered: Rendered) -> None:
+    assert not isinstance(rendered.body, bytes)
+    loop = asyncio.get_running_loop()
+    gone = asyncio.ensure_future(_disconnected(receive))
+    headers = [*rendered.headers, (b"x-request-id", request_id(scope).encode())]
+    try:
+        await send({"type": "http.response.start", "status": rendered.status, "headers": headers})
+        while scope["method"] != "HEAD" and not gone.done():
+            chunk = await loop.run_in_executor(pool, next, rendered.body, _LEFT)
+            if chunk is _LEFT:
+                break
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        gone.cancel()
+        close = getattr(rendered.body, "close", None)
+        if close is not None:
+            await loop.run_in_executor(pool, close)
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+# --- around the routes --------------------------------------------------------------------------------------
+
+_SLUG_OF_STATUS = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
+
+
+def exception_handlers() -> dict[Any, ExceptionHandler]:
+    """For `Starlette(exception_handlers=…)`: unknown addresses, wrong methods and faults elsewhere, as problems."""
+    return {HTTPException: _http_exception, Refused: _refused, Exception: _unexpected}
+
+
+async def _http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    slug = _SLUG_OF_STATUS.get(error.status_code, "bad-request")
+    return _response(problem(Refused(slug), request_id(request.scope)), request.scope, error.headers or {})
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    return _response(problem(error, request_id(request.scope)), request.scope, {})
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    # Starlette logs the exception by raising it again behind this reply; once is enough.
+    refused = Refused("internal", f"Please report this with the id {request_id(request.scope)}.")
+    # This reply is made outside of every middleware, so it brings the security headers itself.
+    headers = {name.decode(): value.decode() for name, value in SECURITY_HEADERS}
+    return _response(problem(refused, request_id(request.scope)), request.scope, headers)
+
+
+def _response(rendered: Rendered, scope: Scope, headers: Mapping[str, str]) -> Response:
+    response = Response(b"" if scope["method"] == "HEAD" else rendered.body, rendered.status, dict(headers))
+    for name, value in rendered.headers:
+        response.headers[name.decode()] = value.decode("latin-1")
+    response.headers["x-request-id"] = request_id(scope)
+    return response
+
+
+SECURITY_HEADERS: Headers = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+]
+
+
+class SecurityHeaders:
+    """ASGI middleware: headers that keep a browser from doing anything with a reply that it was not meant for.
+
+    A reply that brings its own (the web clients' pages) keeps them.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers: Headers = list(message.get("headers", ()))
+                present = {name for name, _ in headers}
+                headers += [header for header in SECURITY_HEADERS if header[0] not in present]
+                message["headers"] = headers
+            await send(message)
+
+        await self._app(scope, receive, guarded if scope["type"] == "http" else send)
+
+
+def _header(scope: Scope, name: bytes) -> bytes | None:
+    for present, value in scope["headers"]:
+        if present == name:
+            return bytes(value)
+    return None
