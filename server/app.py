@@ -37,6 +37,41 @@ def create_app(service: Service, *, access_log: bool = True) -> Starlette:
         request_bytes_max=settings.request_bytes_max,
         decompressed_bytes_max=settings.decompressed_bytes_max,
     )
+    routes = _routes(service, web)
+    routes.append(Route("/openapi.json", web.handle(openapi.document(routes, settings.address)), methods=["GET"]))
+    photos = PhotoAccess(service)
+    routes += photo_routes(
+        PhotoService(
+            service.objects,
+            photos.expected,
+            service.photo_completed,
+            photos.may_send,
+            photos.may_read,
+            service.now_ms,
+            service.derivation,
+            PhotoLimits(settings.photo_bytes_max, upload_expiry_ms=settings.upload_hours * 3_600_000),
+        )
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        web.close()
+        service.close()
+
+    log = [Middleware(AccessLog, new_id=service.new_id)] if access_log else []
+    app = Starlette(
+        routes=routes,
+        middleware=[*log, Middleware(SecurityHeaders)],
+        exception_handlers=exception_handlers(),
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False  # an unknown address is a problem document, never a redirect
+    return app
+
+
+def _routes(service: Service, web: Web) -> list[Route]:
+    settings = service.settings
     sync, devices, desk, exports = Sync(service), Devices(service), Desk(service), Exports(service)
     checks = {
         "database": lambda: None if service.reader().incarnation == service.incarnation else "another history",
@@ -49,7 +84,7 @@ def create_app(service: Service, *, access_log: bool = True) -> Starlette:
     def post(path: str, function: Function, roles: tuple[Role, ...] | None = None, body_bytes_max: int | None = None) -> Route:
         return Route(path, web.handle(function, roles=roles, body_bytes_max=body_bytes_max), methods=["POST"])
 
-    routes = [
+    return [
         Route("/v1/sync", web.handle(sync.sync, quick=sync.idle), methods=["POST"]),
         post("/v1/time", sync.time, body_bytes_max=TIME_BYTES_MAX),
         post("/v1/enrol", devices.enrol),
@@ -75,33 +110,3 @@ def create_app(service: Service, *, access_log: bool = True) -> Starlette:
         get("/livez", health.livez),
         get("/readyz", health.readyz(checks)),
     ]
-    routes.append(get("/openapi.json", openapi.document(routes, settings.address)))
-    photos = PhotoAccess(service)
-    routes += photo_routes(
-        PhotoService(
-            service.objects,
-            photos.expected,
-            service.photo_completed,
-            photos.may_send,
-            photos.may_read,
-            service.now_ms,
-            service.derivation,
-            PhotoLimits(settings.photo_bytes_max),
-        )
-    )
-
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        yield
-        web.close()
-        service.close()
-
-    log = [Middleware(AccessLog, new_id=service.new_id)] if access_log else []
-    app = Starlette(
-        routes=routes,
-        middleware=[*log, Middleware(SecurityHeaders)],
-        exception_handlers=exception_handlers(),
-        lifespan=lifespan,
-    )
-    app.router.redirect_slashes = False  # an unknown address is a problem document, never a redirect
-    return app

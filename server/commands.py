@@ -8,7 +8,6 @@ import json
 import secrets
 import shutil
 import socket
-import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,7 +28,7 @@ from server.settings import Settings
 from server.storage import migrate
 from server.storage import tables as t
 from server.storage.queries import Queries
-from server.storage.store import begin_history
+from server.storage.store import SQLITE_VERSION, begin_history
 
 ADMIN = "admin"
 
@@ -264,9 +263,9 @@ def doctor(settings: Settings) -> list[Finding]:
 
 
 def _sqlite() -> Finding:
-    version = sqlite3.sqlite_version
+    version = ".".join(str(part) for part in SQLITE_VERSION)
     told = "; one connection writes and checkpoints, so the WAL fault of 3.7.0–3.51.2 cannot occur"
-    return Finding("sqlite", sqlite3.sqlite_version_info >= (3, 35), version + told)
+    return Finding("sqlite", SQLITE_VERSION >= (3, 35), version + told)
 
 
 def _keys(settings: Settings) -> Finding:

@@ -18,11 +18,12 @@ from typing import IO, Any
 
 from server.auth import Tokens
 from server.desk.office import OfficeRules
+from server.jobs import Housekeeper
 from server.keys import KeyRing, Seals
 from server.seal import SealFault, open_rating
 from server.settings import Settings
 from server.storage import migrate
-from server.storage.images import Derivation, Derivatives
+from server.storage.images import Derivation, Derivatives, Derived, ImageLimits
 from server.storage.objects import FolderObjects, Sha256
 from server.storage.queries import Queries
 from server.storage.store import SqliteReader, SqliteTransaction, begin_history, connect
@@ -76,9 +77,9 @@ class Service:
         self.hub = Hub(Seals(self.keys), rules, radius_ms=settings.statement_radius_ms, lines_max=settings.lines_max)
         self.writer = Writer(self.hub, self._transaction)
         self.objects = FolderObjects(settings.data / "objects")
-        self.derivation = Derivation(self.objects, self._derived, at_once_max=settings.derivatives_workers)
-        for sha256 in self.queries().photos_without_details():
-            self.derivation.submit(Sha256(sha256))
+        limits = ImageLimits(pixels_max=settings.photo_pixels_max)
+        self.derivation = Derivation(self.objects, self._derived, limits=limits, at_once_max=settings.derivatives_workers)
+        self._housekeeper = Housekeeper(self._keep_house)
         self._quota: dict[tuple[int, str], int] = {}
 
     def _begin(self) -> None:
@@ -89,6 +90,7 @@ class Service:
 
     def close(self) -> None:
         """Finish what is queued and let the data folder go."""
+        self._housekeeper.stop()
         self.derivation.close()
         self.writer.stop()
         self._transaction.close()
@@ -163,7 +165,14 @@ class Service:
             self.writer.work(lambda tx: Queries(tx).mark_photo_received(sha256, now))
         self.derivation.submit(sha256)
 
+    def _keep_house(self) -> None:
+        self.objects.sweep(now_ms=self.now_ms())
+        for sha256 in self.queries().photos_without_details():
+            self.derivation.submit(Sha256(sha256))
+
     def _derived(self, sha256: Sha256, result: Derivatives) -> None:
+        if result.outcome is Derived.FAILED:
+            return  # ours to mend, not the picture's fault: it stays without details and is tried again
         details = json.dumps(asdict(result), default=str)
         self.writer.work(lambda tx: Queries(tx).set_photo_details(sha256, details))
 

@@ -75,7 +75,6 @@ class Settings(BaseSettings):
     decompressed_bytes_max: Count = 4 * MIB
     """After decompression; a longer body is taken for a bomb. Journals compress about fourfold."""
     lines_max: Count = 2_000
-    line_bytes_max: Count = 16_384
     reply_bytes_max: Count = 1 * MIB
     """One page of changes; the device may ask for less (`limit_bytes`)."""
     import_bytes_max: Count = 64 * MIB
@@ -83,7 +82,7 @@ class Settings(BaseSettings):
     # Photos and uploads.
     photo_bytes_max: Count = 24 * MIB
     """A 50-megapixel JPEG of a phone has about 20 MiB."""
-    photo_pixels_max: Count = 64_000_000
+    photo_pixels_max: Count = 120_000_000
     upload_hours: Count = 168
     """An unfinished upload is forgotten after this; the phone creates it again."""
     derivatives_workers: Count = 1
@@ -91,11 +90,8 @@ class Settings(BaseSettings):
     # Who may ask, and for how long.
     token_minutes: Count = 60
     enrol_code_hours: Count = 24
-    permit_hours: Count = 72
-    """How long a phone shows customer data without contact (evidence §6)."""
     device_facts_per_day_max: Count = 20_000
     """A working day has about 200; a phone that returns after 40 days brings 8,000."""
-    device_bytes_per_day_max: Count = 512 * MIB
 
     # Time.
     statement_radius_ms: Annotated[int, Field(ge=0, le=600_000)] = 1_000
@@ -107,11 +103,8 @@ class Settings(BaseSettings):
     # The machine.
     workers: Annotated[int, Field(ge=1, le=256)] = 16
     """Threads that run endpoints; pushes spend their time waiting for one shared commit."""
-    group_wait_ms: Annotated[int, Field(ge=0, le=1_000)] = 2
-    """How long a commit waits for company."""
     disk_free_bytes_min: Annotated[int, Field(ge=0)] = 256 * MIB
     """Below this the server says it is not ready."""
-    backup_keep_days: Count = 30
 
     @property
     def database(self) -> str:

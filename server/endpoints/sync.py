@@ -10,7 +10,7 @@ from server.auth import Principal
 from server.service import Service
 from server.web import Call
 from sync import wire
-from sync.hub import Push, Receipt
+from sync.hub import Push, Receipt, pull
 from sync.problems import Refused
 
 TIME_BYTES_MAX = 1024
@@ -40,19 +40,11 @@ class Sync:
         problem = receipt.problem or self._may_not_pull(push, call.principal)
         if problem is not None:
             return head + wire.encode({"problem": problem.document()}) + b"\n"
-        service, envelope = self._service, push.envelope
-        reader = service.reader()
+        reader, settings = self._service.reader(), self._service.settings
+        limit_bytes = min(push.envelope.limit_bytes, settings.reply_bytes_max)
+        spread = {"after_s": settings.sync_after_s, "jitter_s": settings.sync_jitter_s}
         with reader.snapshot():
-            page = list(
-                service.hub.pull(
-                    reader,
-                    push.device,
-                    envelope,
-                    after_s=service.settings.sync_after_s,
-                    jitter_s=service.settings.sync_jitter_s,
-                )
-            )
-        return head + b"".join(page)
+            return head + b"".join(pull(reader, push.device.scopes, push.envelope.cursor, limit_bytes, **spread))
 
     def time(self, call: Call) -> bytes:
         """The same without a pull: where the journal stands and what time it is, in one small request."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Table, insert
@@ -42,8 +43,11 @@ def columns(model: type[SQLModel]) -> list[str]:
     return [column.name for column in table_of(model).columns]
 
 
-def upsert(model: type[SQLModel], *keys: str) -> str:
-    """INSERT that updates every other column when a row with these keys exists."""
-    others = [name for name in columns(model) if name not in keys]
+def upsert(model: type[SQLModel], *keys: str, fixed: Collection[str] = ()) -> str:
+    """INSERT that updates every other column when a row with these keys exists.
+
+    `fixed` names columns that never change once written: left alone, their indexes are not written again either.
+    """
+    others = [name for name in columns(model) if name not in keys and name not in fixed]
     changes = ", ".join(f"{name} = excluded.{name}" for name in others)
     return f"{insert_all(model)} ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changes}"

@@ -63,13 +63,15 @@ _LINE = compiled(
     .where(_journal.c.name == _p("a"), _fact.c.id == _p("b"))
 )
 _PUT_COUNTER, _PUT_LEDGER = upsert(t.Counter, "name"), upsert(t.LedgerNode, "id")
-_PUT_JOURNAL, _PUT_RECORD = upsert(t.Journal, "key"), upsert(t.StoredRecord, "key")
+_PUT_JOURNAL = upsert(t.Journal, "key", fixed=("journal", "name", "device"))
+_PUT_RECORD = upsert(t.StoredRecord, "key", fixed=("kind", "id"))
 _ADD_FACT, _ADD_BODY = insert_all(t.StoredFact), insert_all(t.Body)
 _ADD_FEED, _ADD_SCOPE = insert_all(t.Feed), insert_all(t.ScopeName)
 _ADD_PHOTO, _PUT_NUMBER = insert_all(t.PhotoBytes, or_ignore=True), upsert(t.TicketNumber, "number")
 _DROP_FEED = compiled(_feed.delete().where(_feed.c.scope == _p("a"), _feed.c.position == _p("b")))
 
 CACHE_KIB = 65_536
+SQLITE_VERSION = sqlite3.sqlite_version_info
 
 
 def connect(path: Path, *, writer: bool) -> sqlite3.Connection:
