@@ -19,50 +19,47 @@ from server import commands
 from server.commands import Office, Said
 from server.keys import KeyFault
 from server.settings import BadSetting, load_settings
+from server.words import say
 from sync.problems import Refused
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Lamplighter: field crews offline, the office online.")
-ticket = typer.Typer(no_args_is_help=True, help="Tickets: list, show, and what the office says about them.")
-imports = typer.Typer(no_args_is_help=True, help="Areas, organisation and tickets from files.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=say("app"))
+ticket = typer.Typer(no_args_is_help=True, help=say("ticket"))
+imports = typer.Typer(no_args_is_help=True, help=say("import"))
 app.add_typer(ticket, name="ticket")
 app.add_typer(imports, name="import")
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
-Name = Annotated[str, typer.Argument(help="Ticket id or number.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why; people read it.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen and change nothing.")]
-Seen = Annotated[int | None, typer.Option("--seen", help="Position of the ticket as you saw it; newer is refused.")]
+Name = Annotated[str, typer.Argument(help=say("arg.ticket"))]
+Reason = Annotated[str, typer.Option("--reason", help=say("arg.reason"))]
+DryRun = Annotated[bool, typer.Option("--dry-run", help=say("arg.dry_run"))]
+Seen = Annotated[int | None, typer.Option("--seen", help=say("arg.seen"))]
 
 
 # ------------------------------------------------------------------------------------------------------------- the server
 
 
-@app.command()
+@app.command(help=say("init"))
 def init() -> None:
-    """Make keys, the database and the first admin; its password is printed once."""
     login, password = commands.init(load_settings())
-    out.print(f"Keys and database are in [bold]{load_settings().data}[/bold].")
-    out.print(f"First admin: [bold]{login}[/bold], password: [bold]{password}[/bold]  (shown this once)")
+    out.print(say("made", data=load_settings().data))
+    out.print(say("admin", login=login, password=password))
 
 
-@app.command()
+@app.command(help=say("migrate"))
 def migrate() -> None:
-    """Bring the database to this version's schema."""
     out.print(commands.migrate_database(load_settings()))
 
 
-@app.command()
+@app.command(help=say("serve"))
 def serve() -> None:
-    """Run the server in the foreground until Ctrl-C."""
-    commands.serve(load_settings(), lambda address: err.print(f"Lamplighter is at [bold]{address}[/bold]. Ctrl-C ends it."))
+    commands.serve(load_settings(), lambda address: err.print(say("serving", address=address)))
 
 
-@app.command()
+@app.command(help=say("doctor"))
 def doctor() -> None:
-    """Check settings, keys, database, clock and disk; says what to do about each fault."""
     findings = commands.doctor(load_settings())
-    table = Table("", "check", "finding", box=None)
+    table = Table("", say("col.check"), say("col.finding"), box=None)
     for finding in findings:
         table.add_row("[green]ok[/green]" if finding.good else "[red]!![/red]", finding.name, finding.text)
     out.print(table)
@@ -70,17 +67,15 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(help=say("restored"))
 def restored() -> None:
-    """Say that the database came back from a backup: a new history begins and phones repair themselves."""
     out.print(commands.begin_new_history(load_settings()))
 
 
-@app.command()
+@app.command(help=say("demo"))
 def demo(
-    once: Annotated[bool, typer.Option("--once", help="End by itself when the story is told.")] = False,
+    once: Annotated[bool, typer.Option("--once", help=say("arg.once"))] = False,
 ) -> None:
-    """A small bilingual district works through one morning: dispatch, flight mode, sync, who won what, points, HQ pull."""
     from server.demo import run_demo  # only this command needs the clients
 
     raise typer.Exit(run_demo(once=once, language=str(load_settings().lang), console=out))
@@ -89,21 +84,19 @@ def demo(
 # ----------------------------------------------------------------------------------------------------------------- people
 
 
-@app.command()
+@app.command(help=say("enrol"))
 def enrol(member: Annotated[str, typer.Option("--member", help="Member id.")]) -> None:
-    """A one-time enrolment code for a member's phone, with a QR code; good for 24 hours."""
     said = _ask(lambda office: office.post("/v1/enrol-codes", {"member": member}))
-    out.print(f"Code for [bold]{member}[/bold]: [bold]{said['code']}[/bold]  at {said['address']}")
+    out.print(say("code", member=member, code=said["code"], address=said["address"]))
     out.print(commands.qr(f"{said['address']}/enrol#{said['code']}"), highlight=False)
 
 
-@app.command()
+@app.command(help=say("token"))
 def token(
     role: Annotated[str, typer.Option("--role")],
     minutes: Annotated[int, typer.Option("--minutes")] = 60,
-    subject: Annotated[str | None, typer.Option("--subject", help="Whose name it carries.")] = None,
+    subject: Annotated[str | None, typer.Option("--subject", help=say("arg.subject"))] = None,
 ) -> None:
-    """A token for a program or a person."""
     body = {"role": role, "minutes": minutes} | ({"subject": subject} if subject else {})
     sys.stdout.write(_ask(lambda office: office.post("/v1/tokens", body))["token"] + "\n")
 
@@ -111,16 +104,15 @@ def token(
 # ---------------------------------------------------------------------------------------------------------------- tickets
 
 
-@ticket.command("list")
+@ticket.command("list", help=say("list"))
 def ticket_list(
     state: Annotated[str | None, typer.Option()] = None,
     crew: Annotated[str | None, typer.Option()] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
 ) -> None:
-    """Tickets, by state and crew."""
     query: dict[str, Any] = {"limit": limit} | ({"state": state} if state else {}) | ({"crew": crew} if crew else {})
     said = _ask(lambda office: office.get("/v1/tickets", query))
-    table = Table("number", "state", "crew", "kind", "address", box=None)
+    table = Table(*(say(f"col.{name}") for name in ("number", "state", "crew", "kind", "address")), box=None)
     for row in said["tickets"]:
         table.add_row(
             row.get("number", row["id"]),
@@ -131,79 +123,68 @@ def ticket_list(
         )
     out.print(table)
     if said["next"]:
-        out.print(f"There are more; raise --limit above {limit}.")
+        out.print(say("more", limit=limit))
 
 
-@ticket.command("show")
+@ticket.command("show", help=say("show"))
 def ticket_show(name: Name) -> None:
-    """One ticket with everything known of it, as JSON."""
     out.print_json(data=_ask(lambda office: office.get(f"/v1/tickets/{name}")))
 
 
-@ticket.command("assign")
+@ticket.command("assign", help=say("assign"))
 def ticket_assign(name: Name, crew: Annotated[str, typer.Option("--crew")], reason: Reason = "", seen: Seen = None) -> None:
-    """Give a ticket to a crew."""
     _command(name, "assign", seen, crew=crew, reason=reason)
 
 
-@ticket.command("transfer")
+@ticket.command("transfer", help=say("transfer"))
 def ticket_transfer(name: Name, crew: Annotated[str, typer.Option("--crew")], reason: Reason = "", seen: Seen = None) -> None:
-    """Take a ticket from its crew and give it to another."""
     _command(name, "transfer", seen, crew=crew, reason=reason)
 
 
-@ticket.command("told-by-phone")
+@ticket.command("told-by-phone", help=say("told-by-phone"))
 def ticket_told(name: Name, crew: Annotated[str, typer.Option("--crew")], reason: Reason = "", seen: Seen = None) -> None:
-    """Record that a crew was told of the ticket by phone."""
     _command(name, "told-by-phone", seen, crew=crew, reason=reason)
 
 
-@ticket.command("cancel")
+@ticket.command("cancel", help=say("cancel"))
 def ticket_cancel(name: Name, reason: Reason, seen: Seen = None) -> None:
-    """Cancel a ticket; work already done offline still counts and opens a contest."""
     _command(name, "cancel", seen, reason=reason)
 
 
-@ticket.command("merge")
+@ticket.command("merge", help=say("merge"))
 def ticket_merge(name: Name, parent: Annotated[str, typer.Option("--parent")], reason: Reason = "", seen: Seen = None) -> None:
-    """Merge a duplicate under its parent; its facts follow."""
     _command(name, "merge", seen, parent=parent, reason=reason)
 
 
-@ticket.command("correct")
+@ticket.command("correct", help=say("correct"))
 def ticket_correct(
     name: Name,
-    fields: Annotated[list[str], typer.Argument(help="field=value …, for example contact_phone=13800000000")],
-    reason: Reason = "",
+    fields: Annotated[list[str], typer.Argument(help=say("arg.fields"))],
     seen: Seen = None,
 ) -> None:
-    """Correct fields of a ticket."""
-    del reason  # a correction explains itself: it carries the fields
     _command(name, "correct", seen, set=commands.fields_of(fields))
 
 
-@ticket.command("decide")
+@ticket.command("decide", help=say("decide"))
 def ticket_decide(
     name: Name,
-    field: Annotated[str, typer.Option("--field", help="As the contest names it.")],
-    choose: Annotated[str, typer.Option("--choose", help="The fact whose value stands, or `office`.")],
+    field: Annotated[str, typer.Option("--field", help=say("arg.field"))],
+    choose: Annotated[str, typer.Option("--choose", help=say("arg.choose"))],
     reason: Reason,
     seen: Seen = None,
 ) -> None:
-    """End a contest: say which value stands."""
     _command(name, "decide", seen, field=field, choose=choose, reason=reason)
 
 
-@app.command()
+@app.command(help=say("explain"))
 def explain(kind: str, name: Name, field: str) -> None:
-    """Why a field shows what it shows: which fact, whose, its interval, the rule, the alternatives."""
     out.print_json(data=_ask(lambda office: office.get(f"/v1/explain/{kind}/{name}", {"field": field})))
 
 
 # ------------------------------------------------------------------------------------------------------ files in and out
 
 
-@imports.command("areas")
+@imports.command("areas", help=say("areas"))
 def import_areas(
     file: Path,
     id_property: Annotated[str, typer.Option("--id")] = "id",
@@ -214,45 +195,41 @@ def import_areas(
     datum: Annotated[str, typer.Option("--datum")] = "wgs84",
     dry_run: DryRun = False,
 ) -> None:
-    """Areas from GeoJSON; the options name the properties that hold id, name, station and class."""
     options = {"id": id_property, "name": name, "station": station, "class": area_class, "default_class": default_class}
     out.print_json(data=_import("areas", file, {**options, "datum": datum, "dry_run": dry_run}))
 
 
-@imports.command("org")
+@imports.command("org", help=say("org"))
 def import_org(file: Path, tz: Annotated[str, typer.Option("--tz")] = "Asia/Shanghai", dry_run: DryRun = False) -> None:
-    """Stations, crews, members and shifts from one JSON or TOML file."""
     out.print_json(data=_import("org", file, {"tz": tz, "dry_run": dry_run}))
 
 
-@imports.command("tickets")
+@imports.command("tickets", help=say("tickets"))
 def import_tickets(
     file: Path,
-    mapping: Annotated[str, typer.Option("--mapping", help="A shipped mapping's name, or a mapping file.")],
-    tz: Annotated[str | None, typer.Option("--tz", help="IANA time zone of the file's times.")] = None,
-    datum: Annotated[str | None, typer.Option("--datum", help="wgs84, gcj02 or bd09.")] = None,
-    shift_to_now: Annotated[bool, typer.Option("--shift-to-now", help="Move the newest row to the present.")] = False,
+    mapping: Annotated[str, typer.Option("--mapping", help=say("arg.mapping"))],
+    tz: Annotated[str | None, typer.Option("--tz", help=say("arg.tz"))] = None,
+    datum: Annotated[str | None, typer.Option("--datum", help=say("arg.datum"))] = None,
+    shift_to_now: Annotated[bool, typer.Option("--shift-to-now", help=say("arg.shift"))] = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Tickets from CSV by a mapping, dispatched as they come in."""
     where = Path(mapping)
     chosen = {"mapping_text": where.read_text("utf-8")} if where.is_file() else {"mapping": mapping}
     options = {**chosen, "tz": tz, "datum": datum, "shift_to_now": shift_to_now, "dry_run": dry_run}
     out.print_json(data=_import("tickets", file, options))
 
 
-@app.command()
+@app.command(help=say("export"))
 def export(
-    kind: Annotated[str, typer.Argument(help="ticket, points, verdict or rating")],
-    file: Annotated[Path | None, typer.Option("--out", help="Write here instead of printing.")] = None,
+    kind: Annotated[str, typer.Argument(help=say("arg.kind"))],
+    file: Annotated[Path | None, typer.Option("--out", help=say("arg.out"))] = None,
 ) -> None:
-    """One kind of record as CSV."""
     data = _ask(lambda office: office.bytes(f"/v1/hq/export/{kind}"))
     if file is None:
         sys.stdout.buffer.write(data)
     else:
         file.write_bytes(data)
-        err.print(f"{len(data.splitlines()) - 1} rows in {file}")
+        err.print(say("rows", count=len(data.splitlines()) - 1, file=file))
 
 
 # ------------------------------------------------------------------------------------------------------------------ small
@@ -260,15 +237,15 @@ def export(
 
 def _import(what: str, file: Path, options: dict[str, Any]) -> Any:
     if not file.is_file():
-        raise typer.BadParameter(f"There is no file {file}.")
-    with err.status(f"Reading {file.name} …"):
+        raise typer.BadParameter(say("no_file", file=file))
+    with err.status(say("reading", file=file.name)):
         return _ask(lambda office: office.upload(f"/v1/import/{what}", options, file.read_bytes()))
 
 
 def _command(name: str, command: str, seen: int | None, **content: Any) -> None:
     body = {key: value for key, value in {**content, "seen": seen}.items() if value not in (None, "")}
     said = _ask(lambda office: office.post(f"/v1/tickets/{name}/{command}", body))
-    out.print(f"Done: {command} of {name}; it is at position {said['position']} now.")
+    out.print(say("done", command=command, name=name, position=said["position"]))
 
 
 def _ask(question: Callable[[Office], Any]) -> Any:
@@ -279,7 +256,7 @@ def _ask(question: Callable[[Office], Any]) -> Any:
 def _handset() -> None:
     from clients.handset.cli import app as handset
 
-    app.add_typer(handset, name="handset", help="The crew's phone as a command line.")
+    app.add_typer(handset, name="handset", help=say("handset"))
 
 
 def main() -> None:

@@ -24,11 +24,12 @@ from server.auth import Role, Tokens, hash_password
 from server.keys import KeyRing
 from server.log import configure_log
 from server.service import Clock, DataInUse, Service, address_of, database_path, tell_address
-from server.settings import Settings
+from server.settings import Lang, Settings
 from server.storage import migrate
 from server.storage import tables as t
 from server.storage.queries import Queries
 from server.storage.store import SQLITE_VERSION, begin_history
+from server.words import language
 
 ADMIN = "admin"
 
@@ -111,6 +112,13 @@ class Server(uvicorn.Server):
             )
         )
 
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        for listener in sockets or ():
+            # The event loop does this only for sockets it made itself. Without it a reply's body, written after its header,
+            # waits up to 40 ms for the client's delayed acknowledgement.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await super().serve(sockets)
+
 
 def listen(settings: Settings) -> socket.socket:
     """The listening socket. Raises: `Missing` when the port is taken."""
@@ -160,7 +168,8 @@ class Office:
     def _said(self, response: httpx.Response) -> httpx.Response:
         if response.status_code >= 400:
             problem = _problem(response)
-            raise Said(f"{problem.get('detail') or response.text[:300]}  [{problem.get('slug', response.status_code)}]")
+            title = f"{problem['title_zh']} " if language() is Lang.ZH and "title_zh" in problem else ""
+            raise Said(f"{title}{problem.get('detail') or response.text[:300]}  [{problem.get('slug', response.status_code)}]")
         return response
 
 

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import shutil
 import socket
+import sys
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
 
 from clients.demo import story
-from clients.demo.words import words
 from server import commands
 from server.auth import Role
 from server.service import Service
 from server.settings import Settings, load_settings
+from server.words import say
 
 FIRST_PORT = 8640
 PORTS = 40
@@ -34,28 +36,25 @@ def run_demo(*, once: bool, language: str, console: Console) -> int:
 
 
 def _tell(folder: Path, *, once: bool, language: str, console: Console) -> int:
-    said = words(language)
     settings = load_settings(data=folder / "data", listen=f"127.0.0.1:{_free_port()}", public_url=None)
-    with console.status(said["setting_up"]):
+    with console.status(say("setting_up")):
         login, password = commands.init(settings)
         service = Service(settings)
     with commands.running(service, commands.listen(settings)) as address:
         admin = service.tokens.issue("user:demo", Role.ADMIN, minutes=24 * 60)
-        pace = 0.0 if once or not console.is_terminal else 1.0
-        result = story.run(address, admin, folder / "work", language, console, pace)
-        if once or not result.good:
-            return 0 if result.good else 1
-        _stay(settings, address, login, password, said, console)
-        return 0
+        result = story.run(address, admin, folder / "work", language, console)
+        if result.holds and not once:
+            _stay(settings, address, login, password, console)
+        return result.exit_status
 
 
-def _stay(settings: Settings, address: str, login: str, password: str, said: dict[str, str], console: Console) -> None:
+def _stay(settings: Settings, address: str, login: str, password: str, console: Console) -> None:
     """Say what to try next, and wait for Ctrl-C."""
-    console.print(said["try_next"].format(address=address, data=settings.data, login=login, password=password))
-    try:
+    program = f"{sys.executable} -m server"
+    console.print(say("try_next", address=address, data=settings.data, login=login, password=password, program=program))
+    with suppress(KeyboardInterrupt):
         threading.Event().wait()
-    except KeyboardInterrupt:
-        console.print(said["bye"])
+    console.print(say("bye"))
 
 
 def _free_port() -> int:

@@ -14,6 +14,7 @@ from server.desk.geo import Area, AreaIndex, Datum, parse_areas
 from server.desk.imports import TicketRow
 from server.desk.organisation import Crew, Shift, Station
 from sync.judge import Command
+from sync.kinds import KINDS
 from sync.problems import Refused
 
 
@@ -70,6 +71,9 @@ def plan(identity: str, fields: Mapping[str, Any], ground: Ground, by: str, now_
     """Open a ticket, and give it to the crew that will be there first, if there is one."""
     if "kind" not in fields:
         raise Refused("bad-value", "kind is missing; a ticket needs one.", field="kind")
+    faults = KINDS["created"].faults({"set": dict(fields)})
+    if faults:  # before dispatch reads the position
+        raise Refused("bad-value", "; ".join(faults))
     choice = _choice(fields, ground, now_ms)
     placed = dict(fields) | {
         name: value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,8 +20,10 @@ from server.web import Call, Reply
 from sync import merge
 from sync.judge import Command
 from sync.problems import Refused
+from sync.wire import strict_json
 
 TICKETS_A_COMMIT = 200
+_FLAGS = frozenset({"dry_run", "shift_to_now"})
 # What a person may say about a ticket, and the kind of fact it becomes.
 COMMANDS = {
     "assign": "assigned",
@@ -96,7 +97,7 @@ class Desk:
 
     def _check_crew(self, content: Mapping[str, Any]) -> None:
         crew = content.get("crew")
-        if crew is not None and self._service.queries().one(t.Crew, id=crew) is None:
+        if isinstance(crew, str) and self._service.queries().one(t.Crew, id=crew) is None:
             raise Refused("not-found", f"There is no crew {crew}.")
 
     def explain(self, call: Call) -> dict[str, Any]:
@@ -144,6 +145,8 @@ class Desk:
     def import_areas(self, call: Call) -> dict[str, Any]:
         """GeoJSON areas; options in the first line: id, name, station, class properties, default class, datum."""
         options, data = _options(call.body)
+        if options.get("datum"):
+            choice(options, "datum", [str(datum) for datum in Datum])
         areas = intake.read_areas(options, data)
         if not flag(options, "dry_run"):
             self._service.writer.work(lambda tx: put_areas(tx, areas))
@@ -206,15 +209,12 @@ def report_row(report: Any) -> dict[str, Any]:
 def _options(body: bytes) -> tuple[dict[str, Any], bytes]:
     """An import request: one line of JSON options, then the file as it is."""
     first, _, data = body.partition(b"\n")
-    try:
-        options = json.loads(first)
-    except (ValueError, RecursionError) as error:
-        raise Refused("bad-request", "The first line must be a JSON object of options, then the file follows.") from error
+    options = strict_json(first)
     if not isinstance(options, dict) or not data:
         raise Refused("bad-request", "The first line must be a JSON object of options, then the file follows.")
-    wrong = [name for name, value in options.items() if not isinstance(value, (str, bool, int, type(None)))]
+    wrong = [name for name, value in options.items() if name not in _FLAGS and not isinstance(value, str | None)]
     if wrong:
-        raise Refused("bad-value", f"Options are plain values: {', '.join(wrong)}.")
+        raise Refused("bad-value", f"These options must be text: {', '.join(wrong)}.")
     return options, data
 
 

@@ -17,10 +17,6 @@ def put_areas(tx: SqliteTransaction, areas: Sequence[Area]) -> None:
     """Store areas; a station an area names and nobody described yet is made, so that dispatch can go on."""
     queries = Queries(tx)
     known = {row["id"] for row in queries.rows(t.Station)}
-    fresh: dict[str, str] = {}
-    for area in areas:
-        if area.station and area.station not in known:
-            fresh[area.station] = area.station_name or area.station
     fresh: dict[str, dict[str, str]] = {}
     for area in areas:
         if area.station and area.station not in known:
@@ -41,7 +37,7 @@ def put_organisation(tx: SqliteTransaction, org: Organisation, now_ms: int) -> N
     queries.put(t.Crew, [_crew_row(crew) for crew in org.crews], "id")
     for member in org.members:
         before = queries.one(t.Member, id=member.id)
-        row = {
+        row: dict[str, object] = {
             "id": member.id,
             "name": member.name_zh,
             "name_en": member.name_en,
