@@ -42,16 +42,18 @@ def _tell(folder: Path, *, once: bool, language: str, console: Console) -> int:
         service = Service(settings)
     with commands.running(service, commands.listen(settings)) as address:
         admin = service.tokens.issue("user:demo", Role.ADMIN, minutes=24 * 60)
-        result = story.run(address, admin, folder / "work", language, console)
+        pace_s = 1.0 if console.is_terminal and not once else 0.0
+        result = story.run(address, admin, folder / "work", language, console, pace_s)
         if result.holds and not once:
-            _stay(settings, address, login, password, console)
+            _stay(settings, folder / "work", address, login, password, console)
         return result.exit_status
 
 
-def _stay(settings: Settings, address: str, login: str, password: str, console: Console) -> None:
+def _stay(settings: Settings, work: Path, address: str, login: str, password: str, console: Console) -> None:
     """Say what to try next, and wait for Ctrl-C."""
     program = f"{sys.executable} -m server"
-    console.print(say("try_next", address=address, data=settings.data, login=login, password=password, program=program))
+    values = {"address": address, "data": settings.data, "login": login, "password": password, "program": program}
+    console.print(say("try_next", work=work, **values))
     with suppress(KeyboardInterrupt):
         threading.Event().wait()
     console.print(say("bye"))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from server.auth import Principal, Role, claimed_device, verify_device_assertion
+from server.auth import Principal, Role, claimed_device, require, verify_device_assertion
 from server.keys import parse_jwk
 from server.service import Service
 from server.storage.objects import Sha256, Variant
 from sync.problems import Refused
 
-_READERS = frozenset(Role) - {Role.MEMBER, Role.LEAD, Role.GRID_WORKER, Role.INTEGRATOR}
+_SENDERS = (Role.MEMBER, Role.LEAD, Role.GRID_WORKER)
+_READERS = frozenset(Role) - {*_SENDERS, Role.INTEGRATOR}
 ASSERTION_HEADER = "lamplighter-assertion"
 
 
@@ -29,7 +30,7 @@ class PhotoAccess:
         """Any enrolled phone: by token, or by its key alone (an assertion), because the bytes must match a stored fact."""
         assertion = request.headers.get(ASSERTION_HEADER)
         if assertion is None:
-            self._principal(request)
+            require(self._principal(request), *_SENDERS)
             return
         service = self._service
         device = service.reader().device(claimed_device(assertion))

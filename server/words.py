@@ -80,8 +80,9 @@ WORDS: Mapping[str, tuple[str, str]] = {
   管理员登录：{login} / {password}
   export LAMPLIGHTER_DATA={data}
   {program} ticket list
-  {program} explain ticket GD-1003 contact_phone
-  {program} ticket show GD-1001
+  {program} explain ticket GD-1005 address
+  {program} ticket decide GD-1005 --field address --choose FACT --reason "…"
+  {program} handset --home {work}/phones/li queue --all
   {program} enrol --member li            再用得到的登记码：
   {program} handset --home phone-li enrol 登记码 --address {address}
   {program} handset --home phone-li sync && {program} handset --home phone-li list
@@ -93,8 +94,9 @@ WORDS: Mapping[str, tuple[str, str]] = {
   admin login: {login} / {password}
   export LAMPLIGHTER_DATA={data}
   {program} ticket list
-  {program} explain ticket GD-1003 contact_phone
-  {program} ticket show GD-1001
+  {program} explain ticket GD-1005 address
+  {program} ticket decide GD-1005 --field address --choose FACT --reason "…"
+  {program} handset --home {work}/phones/li queue --all
   {program} enrol --member li            then, with the code it prints:
   {program} handset --home phone-li enrol CODE --address {address}
   {program} handset --home phone-li sync && {program} handset --home phone-li list

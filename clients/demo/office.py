@@ -45,7 +45,7 @@ class Office:
         """A JSON document."""
         return self._checked(self._client.get(path, params=query)).json()
 
-    def bytes(self, path: str, **query: str | int) -> bytes:
+    def raw(self, path: str, **query: str | int) -> bytes:
         """The body as it came."""
         return self._checked(self._client.get(path, params=query)).content
 
@@ -67,11 +67,11 @@ class Office:
         seen = self.ticket(name)["position"]
         return self.post(f"/v1/tickets/{name}/{command}", {**content, "seen": seen})
 
-    def feed(self) -> tuple[list[bytes], str]:
-        """Everything headquarters can pull, in pages: the rows as they came, and the cursor for next time."""
-        cursor, rows = "", []
+    def feed(self, cursor: str = "") -> tuple[list[bytes], str]:
+        """Everything headquarters can pull after a cursor, page by page: the rows as they came, and the next cursor."""
+        rows: list[bytes] = []
         while True:
-            body = self.bytes("/v1/hq/feed", cursor=cursor, limit_bytes=_FEED_PAGE_BYTES)
+            body = self.raw("/v1/hq/feed", cursor=cursor, limit_bytes=_FEED_PAGE_BYTES)
             rows += [line for line in body.splitlines() if line.startswith(b'{"scope"')]
             end = wire.parse_reply(body).end
             if end is None:

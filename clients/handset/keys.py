@@ -99,9 +99,7 @@ class KeyList:
 
     def __init__(self, keys: Sequence[Mapping[str, Any]]) -> None:
         statement_keys = [key for key in keys if key["use"] == "statement"]
-        self._statement_keys = {
-            _header("lamplighter-statement", key["kid"]): _public_key(key) for key in statement_keys
-        }
+        self._statement_keys = {_header("lamplighter-statement", key["kid"]): _public_key(key) for key in statement_keys}
         rating_keys = [key for key in keys if key["use"] == "rating" and key["until"] is None]
         self._rating_key = rating_keys[-1] if rating_keys else None
 
@@ -146,6 +144,19 @@ class Signer:
     def statement(self, jws: str) -> Statement | None:
         """The server's statement, or None for anything else."""
         return self._keys.statement(jws)
+
+    def assertion(self, *, device: str, audience: str, iat_s: int, jti: str) -> str:
+        """Proof of the device's key: what a token is given for, and what lets photos travel."""
+        return sign_assertion(self._key, device=device, audience=audience, iat_s=iat_s, jti=jti)
+
+    @property
+    def keys(self) -> KeyList:
+        """The server's keys this phone believes in."""
+        return self._keys
+
+    def trust(self, keys: KeyList) -> None:
+        """Believe a newer key list; the caller verified it under the pinned root."""
+        self._keys = keys
 
 
 def _padded(answer: Mapping[str, Any]) -> bytes:

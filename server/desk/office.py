@@ -69,10 +69,19 @@ def desk_ticket(identity: str, view: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **view,
         "id": identity,
+        "cause": view.get("cause") or _found_cause(view),
         "cancelled": view["state"] == "cancelled",
         "suspensions": _suspensions(view),
         "contests": view.get("contests", {}),
     }
+
+
+def _found_cause(view: Mapping[str, Any]) -> str | None:
+    """What the crew found and said on finishing; the office's own word, if there is one, comes before it."""
+    finished = [visit["finished"] for visit in view["visits"].values() if visit["standing"] == "counts" and "finished" in visit]
+    first: Mapping[str, Any] = min(finished, key=lambda moment: (moment["at"], moment["fact"]), default={})
+    cause: str | None = first.get("cause")
+    return cause
 
 
 def _suspensions(view: Mapping[str, Any]) -> list[dict[str, Any]]:
