@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -36,7 +35,6 @@ def engine_for(path_or_url: Path | str) -> Engine:
     if url.get_backend_name() != "sqlite":
         return create_engine(url)
     engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": 10.0})
-    event.listen(engine, "connect", _leave_transactions_to_us)
     event.listen(engine, "begin", _begin)
     return engine
 
@@ -85,10 +83,6 @@ def _check_known(revision: str | None) -> None:
         )
 
 
-def _leave_transactions_to_us(connection: Any, _: Any) -> None:
-    # Python's sqlite3 begins no transaction before CREATE TABLE, so half an upgrade could stay behind.
-    connection.isolation_level = None
-
-
 def _begin(connection: Connection) -> None:
+    # Python's sqlite3 begins no transaction before CREATE TABLE, so half an upgrade could stay behind.
     connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
