@@ -53,7 +53,9 @@ def _enrolled(service: Service, client: httpx.Client, member: str) -> tuple[Repl
     code = client.post("/v1/enrol-codes", json={"member": member}).json()["code"]
     key = new_device_key()
     said = client.post("/v1/enrol", json={"code": code, "key": public_jwk(key), "name": "phone"}).json()
-    signer = Signer(key, KeyList.verify(said["keys"], said["root"]))
+    keys = KeyList.verify(said["keys"], said["root"])
+    assert keys is not None
+    signer = Signer(key, keys)
     replica = Replica.enrol(
         MemoryPocket(), signer, service.new_id, device=said["device"], member=member, app="test", reading=_reading()
     )
