@@ -106,7 +106,9 @@ class Hub:
     def settled(self, push: Push, ledger: tuple[int, str]) -> Receipt | None:
         """The receipt of a push that needs no commit, because its head is the one stored; None when it must be committed."""
         chain = push.at
-        return None if chain is None else Receipt(chain.journal, chain.n, chain.head, chain.durable, *ledger)
+        if chain is None:
+            return None
+        return Receipt(chain.journal, chain.n, chain.head, chain.durable, *ledger, problem=_forked(chain))
 
     def _known_device(self, reader: Reader, identity: str) -> Device:
         device = reader.device(identity)
@@ -210,7 +212,7 @@ def pull(
         while left > 0:
             page = reader.feed(scope, position, ROWS_A_PAGE)
             for at, kind, identity, gone, tail in page:
-                row = wire.feed_row(scope, at, tail) if gone is None else wire.gone_row(scope, at, kind, identity, gone)
+                row = wire.feed_row(scope, at, tail) if gone is None else wire.gone_row(scope, at, kind, identity, gone, tail)
                 yield row
                 left -= len(row)
                 position = at
@@ -251,6 +253,13 @@ class _Taken:
     problem: Refused | None = None
 
 
+def _forked(chain: Chain) -> Refused | None:
+    """What every answer about a rival branch ends with, so that no lost reply leaves a phone on it."""
+    if chain.trunk is None:
+        return None
+    return Refused("fork", "This journal was continued on another copy; both are kept. Begin a new journal.")
+
+
 class _Group:
     """The pushes of one transaction: which of their lines are new, and in which chain."""
 
@@ -273,7 +282,7 @@ class _Group:
             return _Taken(nobody, 0, nobody.head, problem=Refused("bad-checkpoint"))
         for chain in chains:
             if chain.n == envelope.n and chain.head == envelope.head:
-                return self._heard(chain, push, _Taken(chain, chain.n, chain.head))
+                return _Taken(chain, chain.n, chain.head, problem=_forked(chain))
         if not push.raw:
             return self._known_by_hash(chains, push)
         if not chains:
@@ -299,7 +308,8 @@ class _Group:
             return _Taken(trunk, trunk.n, trunk.head, problem=problem)
         chain, shared = meeting
         if shared == envelope.n:
-            return _Taken(chain, chain.n, chain.head)
+            # Stated as far as the phone can check: a phone from an old copy knows nothing of what follows here.
+            return _Taken(chain, envelope.n, envelope.head, problem=_forked(chain))
         if shared == chain.n:
             return self._append(chain, push, shared - envelope.first + 1)
         branch = Chain(
@@ -308,9 +318,7 @@ class _Group:
             trunk=(chain.name, shared), anchor=None, last=None, previous=chain.previous,
         )  # fmt: skip
         chains.append(branch)
-        taken = self._append(branch, push, shared - envelope.first + 1)
-        taken.problem = Refused("fork", "This journal was continued on another copy; both are kept. Begin a new journal.")
-        return taken
+        return self._append(branch, push, shared - envelope.first + 1)
 
     def _shared(self, chain: Chain, push: Push) -> int | None:
         """The highest n at which the push and this chain agree, or None when they never meet."""
@@ -331,12 +339,15 @@ class _Group:
     def _head_at(self, chain: Chain, n: int) -> FactId | None:
         if n == chain.n:
             return chain.head
+        if chain.trunk is not None and n <= chain.trunk[1]:
+            trunk = next(other for other in self._chains[chain.journal] if other.name == chain.trunk[0])
+            return self._head_at(trunk, n)
         fresh = next((new.id for new in self.arrived if new.chain is chain and new.n == n), None)
         return fresh or self.tx.head_at(chain, n)
 
     def _append(self, chain: Chain, push: Push, skip: int) -> _Taken:
         first = push.envelope.first
-        known = {n: time for n, head, time in self._known(chain, push) if push.heads[n - first] == head}
+        known = self._told(chain.journal, push)
         known_at = push.received
         new: list[Arrived] = []
         for index in range(len(push.raw) - 1, skip - 1, -1):
@@ -356,14 +367,22 @@ class _Group:
             )
         self.arrived += reversed(new)
         chain.n, chain.head = push.envelope.n, push.envelope.head
-        chain.known = [entry for entry in chain.known if entry[0] > chain.n]
-        return self._heard(chain, push, _Taken(chain, chain.n, chain.head, len(new)))
+        return self._heard(chain, push, _Taken(chain, chain.n, chain.head, len(new), _forked(chain)))
 
-    def _known(self, chain: Chain, push: Push) -> list[tuple[int, str, int]]:
-        """Heads told earlier that lie within this push, whichever branch they were told for."""
-        first, last = push.envelope.first, push.envelope.n
-        told = [entry for other in self._chains[chain.journal] for entry in other.known]
-        return [entry for entry in told if first <= entry[0] <= last]
+    def _told(self, journal: str, push: Push) -> dict[int, int]:
+        """When the server was told heads that lie on this push, by n, whichever branch they were told for.
+
+        They have come true and are struck off. What another line took the place of stays: somebody deleted it.
+        """
+        times: dict[int, int] = {}
+        on_push = dict(enumerate(push.heads, push.envelope.first))
+        for chain in self._chains[journal]:
+            true = [(n, time) for n, head, time in chain.known if on_push.get(n) == head]
+            if true:
+                times |= {n: min(time, times.get(n, time)) for n, time in true}
+                chain.known = [entry for entry in chain.known if on_push.get(entry[0]) != entry[1]]
+                self._change(chain)
+        return times
 
     def _known_by_hash(self, chains: list[Chain], push: Push) -> _Taken:
         """A head beyond what is stored, signed by the device: remembered before it is stated, so it bounds time later.
@@ -387,7 +406,10 @@ class _Group:
             waiting = max(0, push.envelope.waiting - len(push.raw))
             chain.heard_at, chain.waiting = push.received, waiting
             chain.oldest_s = push.envelope.oldest_s if waiting else 0
-            if id(chain) not in self._changed:
-                self._changed[id(chain)] = chain
-                self.effects.chains.append(chain)
+            self._change(chain)
         return taken
+
+    def _change(self, chain: Chain) -> None:
+        if id(chain) not in self._changed:
+            self._changed[id(chain)] = chain
+            self.effects.chains.append(chain)

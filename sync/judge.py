@@ -17,7 +17,7 @@ from sync.facts import HQ, Fact, FactId, Interval, Key, Outcome, Record, Scope, 
 from sync.journal import fact_id, genesis, head_bytes
 from sync.kinds import KINDS
 from sync.kinds.base import State
-from sync.policy import Settled
+from sync.policy import Policy, Settled
 from sync.problems import QUARANTINE, Refused
 from sync.scopes import place, ticket_scopes
 from sync.store import OFFICE_JOURNAL, Chain, Device, Effects, Line, Photo, Transaction
@@ -95,6 +95,10 @@ class Judge:
         self._published: dict[Key, Published] = {}
         self._office: Chain | None = None
         self._numbers: dict[str, str] = {}
+        # Asked for every fact, and the same until the group ends.
+        self._incarnation, self._position = tx.incarnation, tx.position
+        self._facts: dict[Key, set[FactId]] = {}
+        self._holders: dict[Key, _Holders] = {}
 
     # ----------------------------------------------------------------------------------------------- what crews recorded
 
@@ -183,8 +187,8 @@ class Judge:
         base = fact.base
         if base is None:
             return 0
-        if base.incarnation == self._tx.incarnation:
-            return min(base.position, self._tx.position)
+        if base.incarnation == self._incarnation:
+            return min(base.position, self._position)
         fork = self._tx.fork_position(base.incarnation)
         return 0 if fork is None else min(base.position, fork)
 
@@ -197,7 +201,7 @@ class Judge:
             if known is not None and known != record.id:
                 self._load([("ticket", known)])
                 target = self._records.get(("ticket", known))
-                if target is not None and device.crews & _crews(target):
+                if target is not None and device.crews & self._held_by(target).crews:
                     record.target = known
         return record
 
@@ -205,12 +209,13 @@ class Judge:
         """The crew a fact was recorded for, by assignment history and never by present scope; None if never theirs."""
         if fact.kind == "raised" and not record.writes:
             return device.crew
-        ours = device.crews & (_crews(record) or self._crews_of_target(record))
+        holders = self._held_by(record)
+        ours = device.crews & (holders.crews or self._crews_of_target(record))
         if not ours and record.target is not None:
             ours = device.crews & self._crews_of_target(record)
         if not ours:
             return None
-        at_fence = next((w.crew_named for w in _assignments(record) if w.fence == fact.fence), None)
+        at_fence = holders.at_fence.get(fact.fence)
         if at_fence in ours:
             return at_fence
         return device.crew if device.crew in ours else min(ours)
@@ -220,7 +225,13 @@ class Judge:
             return frozenset()
         self._load([("ticket", record.target)])
         target = self._records.get(("ticket", record.target))
-        return _crews(target) if target else frozenset()
+        return self._held_by(target).crews if target else frozenset()
+
+    def _held_by(self, record: Record) -> _Holders:
+        key = (record.kind, record.id)
+        if key not in self._holders:
+            self._holders[key] = _holders(record)
+        return self._holders[key]
 
     def _follow(self, target: str, write: Write) -> None:
         """A fact on a merged duplicate counts for the parent; what it had seen of the child says nothing of the parent."""
@@ -256,6 +267,7 @@ class Judge:
         """Let a list of commands take effect as a whole, or refuse it as a whole and change nothing."""
         self._load(("ticket", command.ticket) for command in batch)
         try:
+            _check_alone(batch)
             for command in batch:
                 self._check(command, born={other.ticket for other in batch if other.kind == "created"})
         except Refused as refusal:
@@ -266,7 +278,10 @@ class Judge:
 
     def _check(self, command: Command, born: set[str]) -> None:
         record = self._records.get(("ticket", command.ticket))
-        faults = KINDS[command.kind].faults({"fence": 1, **command.body} if KINDS[command.kind].assigns else command.body)
+        kind = KINDS.get(command.kind)
+        if kind is None or kind.side is not Side.OFFICE:
+            raise Refused("bad-value", f"{command.kind} is not something the office says.")
+        faults = kind.faults({"fence": 1, **command.body} if kind.assigns else command.body)
         if faults:
             raise Refused("bad-value", "; ".join(faults))
         if command.kind == "created":
@@ -278,17 +293,42 @@ class Judge:
             raise Refused("not-found", f"There is no ticket {command.ticket}.")
         if command.seen is not None and command.seen < record.position:
             raise Refused("stale-base", f"It is at position {record.position} now; look again.", position=record.position)
+        if command.seen is not None and self._fresh.get(("ticket", record.id)):
+            raise Refused("stale-base", "Somebody changed it at the same moment; look again.", position=record.position)
         folded = merge.fold(record)
         self._check_state(command, folded.view)
         if command.kind == "decided" and command.body["field"] != "state":
             self._check_choice(command, folded.settled.get(command.body["field"]))
+        if kind.corrects:
+            self._check_number(command)
+        if command.kind == "suspension_judged":
+            self._check_suspension(record, str(command.body["suspension"]))
+        if command.kind == "quarantine_judged":
+            self._check_held(FactId(command.body["fact"]))
 
     def _check_new(self, command: Command, record: Record | None) -> None:
         if record is not None:
             raise Refused("state-conflict", f"Ticket {command.ticket} exists already.")
+        self._check_number(command)
+
+    def _check_number(self, command: Command) -> None:
         number = command.body["set"].get("number")
-        if number and (number in self._numbers or self._tx.ticket_of_number(number) is not None):
+        holder = (self._numbers.get(number) or self._tx.ticket_of_number(number)) if number else None
+        if holder is not None and holder != command.ticket:
             raise Refused("state-conflict", f"Number {number} is taken.", number=number)
+
+    def _check_suspension(self, record: Record, suspension: str) -> None:
+        if not any(write.kind == "suspension" and write.fact == suspension for write in record.writes):
+            raise Refused("not-found", f"This ticket was never suspended by fact {suspension}.")
+
+    def _check_held(self, fact: FactId) -> None:
+        self._load([("outcome", fact)])
+        outcome = self._records.get(("outcome", fact))
+        if outcome is None:
+            raise Refused("not-found", f"No fact {fact} was ever held back.")
+        standing = outcome.derived["view"].get("outcome")
+        if standing not in _HELD:
+            raise Refused("state-conflict", f"That fact is not held back any more: it is {standing}.", outcome=standing)
 
     def _check_state(self, command: Command, view: Mapping[str, Any]) -> None:
         state = State(view["state"])
@@ -302,6 +342,8 @@ class Judge:
         path, choice = command.body["field"], command.body["choose"]
         if settled is None:
             raise Refused("not-found", f"Nothing is known of {path} here; ask explain for the paths.")
+        if settled.rule == Policy.WRITE_ONCE:
+            raise Refused("forbidden", f"{path} is written once: the first stays, every other is kept beside it.")
         if choice not in [version.write.fact for version in (settled.shown, *settled.alternatives)]:
             raise Refused("not-found", f"No value of {path} came from fact {choice}; ask explain for those that did.")
 
@@ -320,7 +362,7 @@ class Judge:
             record = self._records[("ticket", command.ticket)] = Record("ticket", command.ticket)
         body = dict(command.body)
         if KINDS[command.kind].assigns:
-            body["fence"] = max((w.fence for w in _assignments(record)), default=0) + 1
+            body["fence"] = max(self._held_by(record).at_fence, default=0) + 1
         write = self._office_line(command, record, body)
         self._add(record, write)
         number = body["set"].get("number") if KINDS[command.kind].corrects else None
@@ -375,10 +417,12 @@ class Judge:
             parsed = wire.parse_line(raw, n, FactId(identity))
             if isinstance(parsed, Fact):
                 # The chain has gone on since: what it last knew lies after this fact and says nothing of it.
-                then = replace(chain, anchor=None, last=None)
+                lower, upper = view["interval"]
+                anchor = None if lower is None else Anchor(lower + self._radius_ms, self._radius_ms, None)
+                then = replace(chain, anchor=anchor, last=None)
                 new = Arrived(then, n, FactId(identity), raw, parsed, _trusted(device), command.at, command.at)
                 self._load([("ticket", parsed.ticket or "")])
-                still = self._admit(new, parsed, Interval(*view["interval"]))
+                still = self._admit(new, parsed, Interval(lower, upper))
                 view |= {"outcome": str(Outcome.APPLIED if still is None else Outcome.QUARANTINED), "decision": done}
                 view["slug"] = still.slug if still else view["slug"]
         self._publish(Published("outcome", identity, (Scope(f"device:{view['device']}"), HQ), view))
@@ -415,7 +459,7 @@ class Judge:
     def _publish_contested(self, record: Record, before: Mapping[str, str], now: Mapping[FactId, str]) -> None:
         """Tell the device of each fact whose standing changed; silence means it simply counts."""
         writes = {write.fact: write for write in record.writes}
-        for fact in {*before, *now}:
+        for fact in sorted({*before, *now}):
             write = writes.get(FactId(fact))
             if write is None or write.device is None or before.get(fact) == now.get(FactId(fact)):
                 continue
@@ -454,33 +498,44 @@ class Judge:
 
     def _add(self, record: Record, write: Write) -> None:
         """Put a fact into a record once: one that followed a merge may come by two roads."""
-        if any(known.fact == write.fact for known in record.writes):
+        key = (record.kind, record.id)
+        if key not in self._facts:
+            self._facts[key] = {known.fact for known in record.writes}
+        if write.fact in self._facts[key]:
             return
+        self._facts[key].add(write.fact)
         record.writes.append(write)
-        self._fresh.setdefault((record.kind, record.id), []).append(write)
+        self._fresh.setdefault(key, []).append(write)
+        if write.side is Side.OFFICE or write.kind == "raised":
+            self._holders.pop(key, None)
 
     def _publish(self, published: Published) -> None:
         self._published[(published.kind, published.id)] = published
 
 
+def _check_alone(batch: Sequence[Command]) -> None:
+    """What the commands of one list must not do to each other: give one number to two tickets."""
+    holders: dict[str, str] = {}
+    for command in batch:
+        given = command.body.get("set")
+        number = given.get("number") if isinstance(given, dict) else None
+        if isinstance(number, str) and holders.setdefault(number, command.ticket) != command.ticket:
+            raise Refused("state-conflict", f"Number {number} is given to two tickets.", number=number)
+
+
 @dataclass(frozen=True, slots=True)
-class _Assignment:
-    fence: int
-    crew_named: str
+class _Holders:
+    """Every crew that ever had the ticket, or raised it; and which crew each assignment (fence) gave it to."""
+
+    crews: frozenset[str]
+    at_fence: Mapping[int, str]
 
 
-def _assignments(record: Record) -> list[_Assignment]:
-    return [
-        _Assignment(int(write.body["fence"]), str(write.body["crew"]))
-        for write in record.writes
-        if write.side is Side.OFFICE and KINDS[write.kind].assigns
-    ]
-
-
-def _crews(record: Record) -> frozenset[str]:
-    """Every crew that ever had the ticket, or raised it."""
-    raised = {w.crew for w in record.writes if w.kind == "raised" and w.crew}
-    return frozenset({assignment.crew_named for assignment in _assignments(record)} | raised)
+def _holders(record: Record) -> _Holders:
+    office = [write for write in record.writes if write.side is Side.OFFICE and KINDS[write.kind].assigns]
+    at_fence = {int(write.body["fence"]): str(write.body["crew"]) for write in office}
+    raised = {write.crew for write in record.writes if write.kind == "raised" and write.crew}
+    return _Holders(frozenset({*at_fence.values(), *raised}), at_fence)
 
 
 def _copy(write: Write) -> Write:

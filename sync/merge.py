@@ -15,7 +15,7 @@ from sync.facts import FactId, Record, Side, Write
 from sync.kinds import KINDS
 from sync.kinds.base import Kind, State
 from sync.kinds.ticket import POLICIES
-from sync.policy import Policy, Settled, Version, sees, settle
+from sync.policy import Policy, Settled, Stamp, Version, sees, settle
 
 _PROGRESS = {
     State.ACCEPTED: 1,
@@ -74,7 +74,7 @@ def heads(versions: Sequence[Version]) -> list[Version]:
     return [Version(head.value, head.write, _blind_since(head, kept, versions)) for head in kept]
 
 
-def _blind_since(head: Version, kept: Sequence[Version], versions: Sequence[Version]) -> tuple[int, str]:
+def _blind_since(head: Version, kept: Sequence[Version], versions: Sequence[Version]) -> Stamp:
     rivals = [rival.write for rival in kept if rival is not head]
     blind = [
         version
@@ -87,6 +87,11 @@ def _blind_since(head: Version, kept: Sequence[Version], versions: Sequence[Vers
 
 
 # ---------------------------------------------------------------------------------------------------- paths and versions
+
+
+def _order(write: Write) -> Stamp:
+    """By effective time; a phone whose clock ran ahead has many facts at one moment, and they keep their journal's order."""
+    return (write.at, write.chain, write.n)
 
 
 def _places(write: Write, kind: Kind) -> Iterable[tuple[str, Policy, Any]]:
@@ -109,9 +114,9 @@ def _places(write: Write, kind: Kind) -> Iterable[tuple[str, Policy, Any]]:
 def _gather(writes: Sequence[Write]) -> dict[str, tuple[Policy, list[Version]]]:
     paths: dict[str, tuple[Policy, list[Version]]] = {}
     decisions = sorted((write for write in writes if write.kind == "decided"), key=lambda w: w.n)
-    for write in sorted(writes, key=lambda w: (w.at, w.fact)):
+    for write in sorted(writes, key=_order):
         for path, policy, value in _places(write, KINDS[write.kind]):
-            version = Version(value, write, (write.at, write.fact))
+            version = Version(value, write, _order(write))
             known = paths.get(path)
             if known is None:
                 paths[path] = (policy, [version])
@@ -131,7 +136,7 @@ def _add_decision(paths: dict[str, tuple[Policy, list[Version]]], decision: Writ
         return
     for version in known[1]:
         if version.write.fact == decision.body["choose"]:
-            known[1].append(Version(version.value, decision, (decision.at, decision.fact)))
+            known[1].append(Version(version.value, decision, _order(decision)))
             return
 
 
@@ -162,7 +167,7 @@ def _course(record: Record) -> _Course:
     if assignments:
         crew, fence = str(assignments[-1].body["crew"]), int(assignments[-1].body["fence"])
     elif raised:
-        crew = min(raised, key=lambda w: (w.at, w.fact)).crew
+        crew = min(raised, key=_order).crew
     start = State.RECEIVED if last is None else KINDS[last.kind].moves or State.RECEIVED
     if last is None and raised:
         start = State.DISPATCHED
@@ -199,7 +204,7 @@ def _sift(record: Record, course: _Course, last: Write | None) -> list[Write]:
         elif moves in _ENDINGS:
             course.rivals.append(write)
             before = course.handled
-            if moves is State.COMPLETED and (before is None or (write.at, write.fact) < (before.at, before.fact)):
+            if moves is State.COMPLETED and (before is None or _order(write) < _order(before)):
                 course.handled = write
     return live
 
@@ -240,7 +245,8 @@ def _progress(live: Sequence[Write], start: State, course: _Course) -> State:
     if returned:
         return State.RETURNED
     pauses = [write for write in live if write.kind in ("suspension", "resumption")]
-    if pauses and max(pauses, key=lambda write: (write.at, write.fact)).kind == "suspension":
+    last = [pause for pause in pauses if not any(sees(other, pause) for other in pauses)]
+    if last and max(last, key=_order).kind == "suspension":
         return State.SUSPENDED
     furthest = max(live, key=lambda write: _PROGRESS.get(moves[write.fact] or start, 0))
     return moves[furthest.fact] or start
@@ -309,7 +315,7 @@ def _place_in_visits(visits: dict[str, Any], path: str, policy: Policy, settled:
     if each:
         entry.setdefault(slot, {})[each[0]] = _moment(settled.shown)
     elif policy is Policy.APPEND:
-        ordered = sorted((v for v in versions if v.write.kind != "decided"), key=lambda v: (v.write.at, v.write.fact))
+        ordered = sorted((v for v in versions if v.write.kind != "decided"), key=lambda v: v.stamp)
         entry[slot] = [_moment(version) for version in ordered]
     else:
         entry[slot] = _moment(settled.shown)
@@ -389,7 +395,7 @@ def _state_contest(course: _Course) -> dict[str, Any]:
                 "side": str(w.side),
                 "crew": w.crew,
             }
-            for w in sorted(course.rivals, key=lambda w: (w.at, w.fact))
+            for w in sorted(course.rivals, key=_order)
         ],
     }
 
@@ -437,7 +443,7 @@ def explain(record: Record, path: str) -> dict[str, Any]:
             "path": path,
             "shown": folded.view.get("state"),
             "rule": "derived",
-            "from": [_told(w) for w in sorted(moves, key=lambda w: (w.at, w.fact))],
+            "from": [_told(w) for w in sorted(moves, key=_order)],
             "contest": contest,
         }
     settled = folded.settled.get(path)

@@ -27,13 +27,17 @@ class Policy(StrEnum):
     DERIVED = "derived"  # never written, computed from the others
 
 
+Stamp = tuple[int, str, int]
+"""(effective time, journal, n): a total order in which the facts of one journal at one moment keep their order."""
+
+
 @dataclass(frozen=True, slots=True)
 class Version:
     """One value of one field, with the write it came from. `stamp` ranks it against rivals (see `merge.heads`)."""
 
     value: Any
     write: Write
-    stamp: tuple[int, str]
+    stamp: Stamp
 
 
 @dataclass(frozen=True, slots=True)

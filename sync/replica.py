@@ -17,7 +17,7 @@ from sync import journal, wire
 from sync.facts import FactId, Key, Reading, Statement, Truth
 from sync.journal import fact_id, genesis, head_bytes
 from sync.kinds import KINDS
-from sync.kinds.base import State
+from sync.kinds.base import YEAR_2000_MS, YEAR_2100_MS, State
 from sync.problems import Refused
 from sync.wire import Envelope
 
@@ -64,7 +64,7 @@ class JournalState:
     @property
     def torn(self) -> bool:
         """Whether the server lost lines it had called durable and the phone has since deleted: nothing can join on."""
-        return 0 < self.dropped and self.stated <= self.dropped
+        return self.dropped > 0 and self.stated <= self.dropped
 
 
 @dataclass(slots=True)
@@ -79,11 +79,12 @@ class Row:
     scopes: dict[str, int] = field(default_factory=dict)
     doubtful: list[str] = field(default_factory=list)
     gone: str | None = None
+    gone_to: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class ReplicaState:
-    """Everything small a replica remembers between restarts."""
+    """Everything small a replica remembers between restarts. `raised`: tickets made here whose row has not come down yet."""
 
     device: str
     member: str
@@ -93,8 +94,10 @@ class ReplicaState:
     anchor: str | None = None
     anchor_used: bool = True
     heard_at: int = 0
+    incarnation: str = ""
     ledger: int = 0
     notices: list[dict[str, Any]] = field(default_factory=list)
+    raised: list[str] = field(default_factory=list)
 
 
 class Pocket(Protocol):
@@ -197,6 +200,8 @@ class Replica:
         if before is not None:
             body |= {"previous": before.id, "previous_n": before.n, "previous_head": before.head}
             self.state.anchor_used = self.state.anchor is None
+            # What this phone remembers as stated may itself come from an old copy: ask once more about what went before.
+            self._ask_again(self.journal)
         try:
             self._append("opening", {}, body, reading)
         except BaseException:
@@ -214,11 +219,21 @@ class Replica:
         header: dict[str, Any] = {"ticket": ticket, "visit": visit, "fence": 0}
         if row is not None:
             header |= {"fence": row.put.get("fence", 0), "base": [row.incarnation, row.at]}
-        return self._append(kind, header, body or {}, reading)
+        if kind != "raised":
+            return self._append(kind, header, body or {}, reading)
+        self.state.raised.append(ticket)
+        try:
+            return self._append(kind, header, body or {}, reading)
+        except BaseException:
+            self.state.raised.remove(ticket)
+            raise
 
     def _append(self, kind: str, header: dict[str, Any], body: Mapping[str, Any], reading: Reading) -> FactId:
         own = self.journal
-        stamps = {"wall": reading.wall, "mono": reading.mono, "boot": reading.boot}
+        # A clock outside the years the wire can say (a flat battery says 1970) must not keep anything from being recorded;
+        # the bounds the server can prove do not depend on it.
+        wall = min(max(reading.wall, YEAR_2000_MS), YEAR_2100_MS)
+        stamps = {"wall": wall, "mono": reading.mono, "boot": reading.boot}
         carried = None if self.state.anchor_used else self.state.anchor
         raw = wire.write_line(own.n + 1, kind, header | stamps | {"anchor": carried}, body)
         head = fact_id(journal.link(head_bytes(own.head) or b"", raw))
@@ -336,12 +351,15 @@ class Replica:
         if not late:
             self.state.anchor, self.state.anchor_used = jws, False
             self.state.heard_at = statement.time
-        self.state.ledger = max(self.state.ledger, statement.ledger)
+            if self.state.incarnation not in ("", statement.incarnation) or statement.ledger < self.state.ledger:
+                self._ask_again(own)
+            self.state.incarnation, self.state.ledger = statement.incarnation, statement.ledger
         if statement.n > own.n:
             # The server has more of this journal than the phone: its storage went backwards, and another life went on.
-            own.forked = True
+            own.forked, own.unsure = True, 0
             return 0, False
         if self._own_head(own, statement.n) not in (statement.head, None):
+            own.unsure = 0  # another life went on there; asking by head again would be answered the same for ever
             return 0, False
         newly = statement.n - own.stated
         if late and newly <= 0:
@@ -352,11 +370,18 @@ class Replica:
             self._notice("server-regressed", journal=own.id, stated=own.stated, now=statement.n)
             own.stated = statement.n
             own.durable = min(own.durable, statement.n)
+            self._ask_again(own)
             return 0, True
         if newly > 0:
             own.stated, own.stated_at = statement.n, reading.wall
         own.unsure = 0
         return max(0, newly), False
+
+    def _ask_again(self, known: JournalState) -> None:
+        """The server went back: what it said of this phone's other journals must be asked again, by head."""
+        for own in self.state.journals:
+            if own is not known and own.n and not own.torn:
+                own.stated, own.unsure = min(own.stated, own.dropped + 1 if own.dropped else 0), own.n
 
     def _own_head(self, own: JournalState, n: int) -> str | None:
         if n == own.n:
@@ -388,6 +413,8 @@ class Replica:
         row.doubtful = [name for name in row.doubtful if name != scope]
         row.incarnation = incarnation
         self._pocket.save_row(row)
+        if row.id in self.state.raised:
+            self.state.raised.remove(row.id)
         return key
 
     def _take_away(self, scope: str, line: Mapping[str, Any]) -> Key:
@@ -395,7 +422,7 @@ class Replica:
         row = self._pocket.row(key)
         if row is not None:
             row.scopes.pop(scope, None)
-            row.gone = str(line["gone"])
+            row.gone, row.gone_to = str(line["gone"]), dict(line.get("to", {}))
             row.at = max(row.at, int(line["at"]))  # whoever writes from now on has seen that it went
             row.doubtful = [name for name in row.doubtful if name != scope]
             self._pocket.save_row(row)
@@ -486,8 +513,10 @@ class Replica:
     def _rewind(self, own: JournalState, heads: Iterable[Mapping[str, Any]]) -> None:
         own.unsure = 0
         known = [int(h["n"]) for h in heads if int(h["n"]) <= own.n and self._own_head(own, int(h["n"])) == h["head"]]
-        own.stated = max(known, default=0)
+        before, own.stated = own.stated, max(known, default=0)
         own.durable = min(own.durable, own.stated)
+        if own.stated < before:
+            self._ask_again(own)
 
     def prune(self, now_wall: int) -> int:
         """Delete lines the server stated, that lie inside its backup horizon, a week after they were stated."""
@@ -536,8 +565,7 @@ class Replica:
     def tickets(self) -> list[dict[str, Any]]:
         """What to show: every ticket in scope, with the phone's own newer facts laid over."""
         shown = [self.show(row.id) for row in self._pocket.rows("ticket") if row.scopes]
-        raised = {line["ticket"] for _, line in self._unstated() if line["kind"] == "raised"}
-        shown += [self.show(ticket) for ticket in sorted(raised) if self._pocket.row(("ticket", ticket)) is None]
+        shown += [self.show(ticket) for ticket in sorted(self.state.raised)]
         return [view for view in shown if view is not None]
 
     def show(self, ticket: str) -> dict[str, Any] | None:
@@ -545,10 +573,15 @@ class Replica:
         row = self._pocket.row(("ticket", ticket))
         view: dict[str, Any] = json.loads(json.dumps(row.put)) if row else {}
         have: Mapping[str, int] = view.get("have", {})
+
+        def known(own: JournalState) -> int:
+            """Up to which line the confirmed copy speaks for the phone's own facts."""
+            return _counted(own, have) if row else 0 if ticket in self.state.raised else own.stated
+
         mine = [
             (json.loads(raw), identity)
             for own in self.state.journals
-            for _, identity, raw in self._pocket.lines(own.id, (_counted(own, have) if row else own.stated) + 1, own.n)
+            for _, identity, raw in self._pocket.lines(own.id, known(own) + 1, own.n)
         ]
         mine = [(line, fact) for line, fact in mine if line.get("ticket") == ticket and not self._set_aside(fact)]
         if row is None and not mine:
@@ -557,7 +590,7 @@ class Replica:
             _lay_over(view, line, identity, self.state.member)
         view["id"] = ticket
         if row is not None and row.gone and not row.scopes:
-            view["gone"] = row.gone
+            view |= {"gone": row.gone, "gone_to": row.gone_to}
         return view
 
     def _set_aside(self, fact: str) -> bool:

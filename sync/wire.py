@@ -76,23 +76,23 @@ def encode(value: Any) -> bytes:
 
 def _count_keys(value: Any, depth: int) -> int:
     """Number of object members inside, checking depth, NUL and number range on the way."""
-    if isinstance(value, str):
-        if "\x00" in value:
-            raise _Unfit("nul")
-        return 0
-    if isinstance(value, bool) or value is None:
-        return 0
     if isinstance(value, (int, float)):
         if not -NUMBER_MAX <= value <= NUMBER_MAX:
             raise _Unfit("bad-number")
         return 0
-    if depth > DEPTH_MAX:
+    if value is None:
+        return 0
+    if isinstance(value, str):
+        value = [value]
+    elif depth > DEPTH_MAX:
         raise _Unfit("too-deep")
-    if isinstance(value, dict):
-        if any("\x00" in name for name in value):
+    keys, items = (len(value), [*value, *value.values()]) if isinstance(value, dict) else (0, value)
+    for item in items:
+        if type(item) is not str:
+            keys += _count_keys(item, depth + 1)
+        elif "\x00" in item:
             raise _Unfit("nul")
-        return len(value) + sum(_count_keys(item, depth + 1) for item in value.values())
-    return sum(_count_keys(item, depth + 1) for item in value)
+    return keys
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -120,6 +120,12 @@ def _refuse_constant(name: str) -> Any:
     raise _Unfit("bad-json", f"{name} is not JSON")
 
 
+def _read_integer(digits: str) -> int:
+    if len(digits) > len(str(-NUMBER_MAX)):
+        raise _Unfit("bad-number", f"{len(digits)} digits")
+    return int(digits)
+
+
 def _read_slowly(raw: bytes) -> Any:
     """The strict reader: says what is wrong by name. Runs only for lines the fast reader could not vouch for."""
     try:
@@ -131,7 +137,7 @@ def _read_slowly(raw: bytes) -> Any:
     if _depth(text) > DEPTH_MAX:
         raise _Unfit("too-deep")
     try:
-        value = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_refuse_constant)
+        value = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_refuse_constant, parse_int=_read_integer)
     except (ValueError, RecursionError) as error:
         raise _Unfit("bad-json", str(error)[:80]) from error
     if _surrogates(value):
@@ -422,9 +428,13 @@ def feed_row(scope: str, position: int, tail: bytes) -> bytes:
     return b'{"scope":"%b","at":%d,%b\n' % (scope.encode(), position, tail)
 
 
-def gone_row(scope: str, position: int, kind: str, identity: str, reason: str) -> bytes:
-    """The line that takes a record away from a scope."""
-    return encode({"scope": scope, "at": position, "kind": kind, "id": identity, "gone": reason}) + b"\n"
+def gone_row(scope: str, position: int, kind: str, identity: str, reason: str, tail: bytes) -> bytes:
+    """The line that takes a record away from a scope; one that was reassigned says to which crew and when."""
+    row: dict[str, Any] = {"scope": scope, "at": position, "kind": kind, "id": identity, "gone": reason}
+    if reason == "reassigned":
+        last = (_decode(b"{" + tail)["put"].get("assignments") or [{}])[-1]
+        row |= {"to": {name: last[name] for name in ("crew", "at") if name in last}}
+    return encode(row) + b"\n"
 
 
 # ------------------------------------------------------------------------------------------------------------- at rest

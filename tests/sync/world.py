@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
+from unittest.mock import patch
 
 from sync.facts import Record
 from sync.journal import chain, fact_id, genesis, head_bytes
@@ -30,6 +32,13 @@ def restore_server(scene: Scene, backup: MemoryStore, incarnation: str) -> None:
     """The server comes back from a backup, as a new history."""
     scene.store = deepcopy(backup)
     scene.store.begin_incarnation(incarnation)
+
+
+@contextmanager
+def disk_full(phone: Phone) -> Iterator[None]:
+    """Nothing more can be written to the phone's storage."""
+    with patch.object(phone.pocket, "append", side_effect=OSError("disk full")):
+        yield
 
 
 def enrolled(scene: Scene, name: str) -> Phone:
@@ -68,9 +77,9 @@ def stored(scene: Scene, journal: str) -> dict[int, bytes]:
     return {n: raw for (name, n), (_, raw) in scene.store.lines().items() if name == journal}
 
 
-def facts_everywhere(scene: Scene, phones: Iterator[Phone] | list[Phone]) -> set[str]:
+def facts_everywhere(scene: Scene, phones: Iterable[Phone]) -> set[str]:
     """The id of every line that is on the server or on one of these phones."""
-    found = {identity for identity, _ in scene.store.lines().values()}
+    found: set[str] = {identity for identity, _ in scene.store.lines().values()}
     for phone in phones:
         found |= {item["fact"] for item in phone.replica.queue()}
     return found
