@@ -121,7 +121,10 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One row of the feed as a device receives it: the newest projection of one record, or why it is gone."""
+    """One row of the feed as a device receives it: the newest projection of one record, or why it is gone.
+
+    `to` = {crew, at} goes with `gone: "reassigned"`.
+    """
 
     scope: Scope
     at: int
@@ -129,6 +132,7 @@ class Change:
     id: str
     put: Mapping[str, Any] | None
     gone: str | None
+    to: Mapping[str, Any] | None = None
 
 
 @dataclass(slots=True)

@@ -371,8 +371,10 @@ class Judge:
             self._effects.numbers.append((number, record.id))
         if command.kind == "merged":
             record.target = str(body["parent"])
-            for fact in [w for w in record.writes if w.side is Side.FIELD]:
+            for fact in [w for w in record.writes if w.side is Side.FIELD or w.kind == "photo_received"]:
                 self._follow(record.target, fact)
+        if command.kind == "photo_received" and record.target is not None:
+            self._follow(record.target, write)
         if command.kind == "quarantine_judged":
             self._release(command, body)
 
