@@ -17,6 +17,7 @@ from sync.kinds.office import (
     TOLD_BY_PHONE,
     TRANSFERRED,
 )
+from sync.kinds.material import MATERIAL
 from sync.kinds.opening import OPENING
 from sync.kinds.rating import RATING, RATING_OPENED
 from sync.kinds.ticket import AMENDED, CORRECTED, CREATED, PHOTO_RECEIVED, RAISED
