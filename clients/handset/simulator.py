@@ -44,6 +44,7 @@ class Counts:
     """What a shift came to. `recorded` counts lines in phones' journals, their opening lines among them."""
 
     phones: int = 0
+    asked: int = 0
     tickets: int = 0
     recorded: int = 0
     stated: int = 0
@@ -60,6 +61,7 @@ class Counts:
     def mismatches(self) -> list[str]:
         """Every count that does not add up; empty when all do."""
         pairs = {
+            "tickets asked for = worked": (self.asked, self.tickets),
             "recorded = stated": (self.recorded, self.stated),
             "recorded = server": (self.recorded, self.server),
             "recorded = by kind": (self.recorded, sum(self.by_kind.values())),
@@ -186,7 +188,8 @@ def simulate_shift(
         shift.each("shift-work", lambda crew: crew.work_all(work[crew.index]), crews)
         for _ in range(ROUNDS_TO_REST):
             finished = shift.each("shift-sync", _sync, crews)
-        counts = Counts(phones=len(crews), tickets=sum(map(len, work)), unfinished=finished.count(False), seconds=shift.seconds)
+        dealt = sum(map(len, work))
+        counts = Counts(len(crews), tickets, dealt, unfinished=finished.count(False), seconds=shift.seconds)
         for one in shift.each("shift-check", _counted, crews):
             one(counts)
     return counts
@@ -298,20 +301,20 @@ def shift(
                 advance=bars.advance,
             )
     except (HandsetFault, Unreachable, Declined) as error:
-        err.print(_sentence(error, lang), style="red", markup=False)
+        err.print(_sentence(error, lang), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
     out.print(counts_table(counts, lang))
     wrong = counts.mismatches()
     text = say("shift-differs", lang, what="; ".join(wrong)) if wrong else say("shift-adds-up", lang)
-    out.print(text, style="red" if wrong else "green", markup=False)
+    out.print(text, style="red" if wrong else "green", markup=False, soft_wrap=True)
     if wrong:
         raise typer.Exit(1)
 
 
 def _codes(path: Path, count: int) -> list[str]:
     rows = [line.split()[0] for line in path.read_text("utf-8").splitlines() if line.strip() and not line.startswith("#")]
-    if not rows:
-        raise HandsetFault("no-codes", path=path)
+    if len(rows) < count:
+        raise HandsetFault("few-codes", path=path, found=len(rows), count=count)
     return rows[:count]
 
 

@@ -151,11 +151,10 @@ class Syncer:
     def _apply(self, body: bytes) -> Applied | None:
         """Apply a reply; None when it holds no statement of our server about a journal of ours, whatever its status was."""
         before = self._replica.state.anchor
-        reading = self._instruments.reading()
-        applied = self._replica.apply(body, reading)
+        applied = self._replica.apply(body, self._instruments.reading())
         if self._replica.state.anchor == before:
             return None
-        self._clock_off_ms = self._replica.state.heard_at - reading.wall
+        self._clock_off_ms = self._replica.state.heard_at - self._instruments.wall_ms()
         return applied
 
     def take_reply(self, body: bytes) -> Applied | None:

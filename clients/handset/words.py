@@ -129,7 +129,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "bad-field": ("Give fields as NAME=VALUE; {text} is not.", "字段格式为 名称=值；{text} 不符。"),
     "unreadable": ("{path} cannot be read: {detail}", "无法读取 {path}：{detail}"),
     "no-photos": ("There are no photos in {path}.", "{path} 中没有照片。"),
-    "no-codes": ("There are no enrolment codes in {path}.", "{path} 中没有登记码。"),
+    "few-codes": (
+        "{path} holds {found} enrolment codes; {count} phones need one each.",
+        "{path} 中有 {found} 个登记码，{count} 部终端各需一个。",
+    ),
     # what happened
     "enrolled": ("This phone is enrolled as device {device} of {member}.", "本终端已登记：{device}，人员 {member}。"),
     "saved": ("{truth}: {what} · {number}", "{truth}：{what} · {number}"),
