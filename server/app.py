@@ -38,7 +38,6 @@ def create_app(service: Service, *, access_log: bool = True) -> Starlette:
         decompressed_bytes_max=settings.decompressed_bytes_max,
     )
     routes = _routes(service, web)
-    routes.append(Route("/openapi.json", web.handle(openapi.document(routes, settings.address)), methods=["GET"]))
     photos = PhotoAccess(service)
     routes += photo_routes(
         PhotoService(
@@ -52,6 +51,7 @@ def create_app(service: Service, *, access_log: bool = True) -> Starlette:
             PhotoLimits(settings.photo_bytes_max, upload_expiry_ms=settings.upload_hours * 3_600_000),
         )
     )
+    routes.append(Route("/openapi.json", web.handle(openapi.document(routes, settings.address)), methods=["GET"]))
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

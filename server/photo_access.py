@@ -43,14 +43,15 @@ class PhotoAccess:
         principal = self._principal(request)
         if principal.role in _READERS:
             return
-        photo = self._service.queries().photo(sha256)
         device = self._service.reader().device(principal.device or "")
-        found = self._service.queries().record("ticket", photo.ticket) if photo else None
-        if device is None or found is None or device.revoked:
+        if device is None or device.revoked or not self._held(sha256) & set(device.scopes):
             raise Refused("not-found")
-        held = {scope for scope, (_, gone) in found[0].scopes.items() if gone is None}
-        if not held & set(device.scopes):
-            raise Refused("not-found")
+
+    def _held(self, sha256: Sha256) -> set[str]:
+        """The scopes that hold a ticket whose facts name the photo."""
+        queries = self._service.queries()
+        found = [queries.record("ticket", ticket) for ticket in queries.photo_tickets(sha256)]
+        return {scope for one in found if one for scope, (_, gone) in one[0].scopes.items() if gone is None}
 
     def _principal(self, request: Request) -> Principal:
         header = request.headers.get("authorization", "")

@@ -155,14 +155,19 @@ class Service:
     # ----------------------------------------------------------------------------------------------------------- photos
 
     def photo_completed(self, sha256: Sha256, size_bytes: int) -> None:
-        """All bytes are here and re-hashed: tell the ticket, once, and have pictures made."""
-        photo = self.queries().photo(sha256)
-        if photo is not None and photo.received_at is None:
+        """All bytes are here and re-hashed: tell each ticket that names them, once, and have pictures made."""
+        untold = [ticket for ticket, told in self.queries().photo_tickets(sha256).items() if not told]
+        if untold:
             now = self.now_ms()
             body = {"sha256": str(sha256), "size_bytes": size_bytes}
-            # The ticket first: told twice does no harm, told never would leave it waiting for bytes that are here.
-            self.writer.command([Command("photo_received", "system:photos", photo.ticket, body, now)])
-            self.writer.work(lambda tx: Queries(tx).mark_photo_received(sha256, now))
+
+            def mark(tx: SqliteTransaction) -> None:
+                Queries(tx).mark_photo_received(sha256, now)
+                Queries(tx).mark_tickets_told(sha256, untold, now)
+
+            # The tickets first: told twice does no harm, told never would leave them waiting for bytes that are here.
+            self.writer.command([Command("photo_received", "system:photos", ticket, body, now) for ticket in untold])
+            self.writer.work(mark)
         self.derivation.submit(sha256)
 
     def _keep_house(self) -> None:

@@ -197,7 +197,8 @@ def pull(
 
     A cursor counts in this history, and in an earlier one up to where that was left. Any other starts again at 0, announced
     by a `from` row so that the device marks and sweeps instead of wiping. Cutting it to the fork would not do: what the
-    lost history took away from a device would never be given back.
+    lost history took away from a device would never be given back. The end repeats the cursor the page goes on from
+    (`since`): a device applies it only there, so a reply that was overtaken by another can do no harm.
     """
     incarnation, newest = reader.incarnation, reader.position
     starts, told = _starts(reader, cursor, incarnation, newest)
@@ -222,8 +223,8 @@ def pull(
                 break
         reached[scope] = position
         more = more or left <= 0
-    end = {"end": True, "cursor": {incarnation: reached}, "more": more, "after_s": after_s, "jitter_s": jitter_s}
-    yield wire.encode(end) + b"\n"
+    end = {"end": True, "since": cursor, "cursor": {incarnation: reached}, "more": more}
+    yield wire.encode(end | {"after_s": after_s, "jitter_s": jitter_s}) + b"\n"
 
 
 def _starts(

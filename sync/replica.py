@@ -307,7 +307,7 @@ class Replica:
     # ------------------------------------------------------------------------------------------------------ applying
 
     def apply(self, body: bytes, reading: Reading) -> Applied:
-        """Apply a reply: the statement at once, the page only when its end arrived, in one transaction.
+        """Apply a reply: the statement at once, the page only when its end arrived and it goes on from this phone's cursor.
 
         A reply without a valid statement (a captive portal's page, say) states nothing and deletes nothing.
         """
@@ -316,7 +316,8 @@ class Replica:
         stated, regressed = self._take_statement(reply.statement, reading)
         problem = reply.problem
         changed: list[Key] = []
-        if reply.end is not None and self._is_for_us(reply.statement):
+        overtaken = reply.end is not None and reply.end.get("since") != self.state.cursor
+        if reply.end is not None and not overtaken and self._is_for_us(reply.statement):
             with self._pocket.transaction():
                 changed = self._apply_rows(reply.rows, str(next(iter(reply.end["cursor"]), "")))
                 if not reply.end.get("more"):
@@ -329,7 +330,7 @@ class Replica:
         return Applied(
             stated,
             len(changed),
-            bool(reply.end and reply.end.get("more")),
+            bool(reply.end and reply.end.get("more")) or overtaken,
             reply.end is not None,
             problem,
             forked,
@@ -423,6 +424,9 @@ class Replica:
         if row is not None:
             row.scopes.pop(scope, None)
             row.gone, row.gone_to = str(line["gone"]), dict(line.get("to", {}))
+            if row.kind == "ticket" and row.gone == "reassigned":
+                # The row goes once everything about it is sent; that a person lost a job must stay readable.
+                self._notice("reassigned", ticket=row.id, number=row.put.get("number"), **row.gone_to)
             row.at = max(row.at, int(line["at"]))  # whoever writes from now on has seen that it went
             row.doubtful = [name for name in row.doubtful if name != scope]
             self._pocket.save_row(row)

@@ -47,6 +47,10 @@ class Phone:
     def __exit__(self, *_: object) -> None:
         self.handset.close()
 
+    def notices(self) -> list[dict[str, Any]]:
+        """What the phone keeps telling its owner after the thing itself is gone."""
+        return self.handset.replica.state.notices
+
     # -------------------------------------------------------------------------------------------------------- the morning
 
     def work(self, person: Person, guides: Mapping[str, Guide], say: Words, advance: Callable[[], None]) -> None:

@@ -251,7 +251,9 @@ class _Story:
         safe = Counter(item["kind"] for item in li.queue() if item["line"].get("ticket") == moved)
         told = []
         if moved not in [view["id"] for view in li.tickets()]:
+            notice = next(row for row in li.notices() if row["slug"] == "reassigned")
             words = {"name": self.names["li"], "ticket": self._title(TRANSFERRED), "photos": safe["photo"]}
+            words |= {"crew": self.names[notice["crew"]], "at": _clock(notice["at"])}
             told.append(self.say("phone_reassigned", **words))
         handled = zhou.show(TRANSFERRED)["handled"]
         words = {"ticket": self._title(TRANSFERRED), "crew": self.names[handled["crew"]], "at": _clock(handled["at"])}

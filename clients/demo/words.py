@@ -159,8 +159,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "somebody_says": {"zh": "{value}（{who} {at}）", "en": "{value} ({who} {at})"},
     "on_the_phones": {"zh": "终端上看到：", "en": "What the phones say:"},
     "phone_reassigned": {
-        "zh": "{name}：总部已把 {ticket} 改派给别的班组。您的到场和 {photos} 张照片总部已收，照算。",
-        "en": "{name}: HQ gave {ticket} to another crew. Your arrival and {photos} photos are safe and count for you.",
+        "zh": "{name}：总部已于 {at} 把 {ticket} 改派给{crew}。您的到场和 {photos} 张照片总部已收，照算。",
+        "en": "{name}: HQ gave {ticket} to {crew} at {at}. Your arrival and {photos} photos are safe and count for you.",
     },
     "phone_handled": {
         "zh": "{name}：{ticket} 已由{crew}于 {at} 处理完，先不要出发。",

@@ -163,6 +163,20 @@ def note(context: typer.Context, ticket: Ticket, text: str) -> None:
 
 
 @app.command()
+def material(
+    context: typer.Context,
+    ticket: Ticket,
+    name: str,
+    quantity: float,
+    unit: Annotated[str | None, typer.Option("--unit")] = None,
+    code: Annotated[str | None, typer.Option("--code", help="Its number in the store.")] = None,
+) -> None:
+    """材料 Material used."""
+    with _phone(context) as phone:
+        _saved(phone, phone.material(ticket, name, quantity, unit=unit, code=code))
+
+
+@app.command()
 def amend(context: typer.Context, ticket: Ticket, fields: Annotated[list[str], typer.Argument(metavar="NAME=VALUE…")]) -> None:
     """更正 Correct what the ticket says of customer and place."""
     with _phone(context) as phone:

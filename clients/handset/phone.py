@@ -222,6 +222,10 @@ class Handset:
         """备注."""
         return self._go_on("note", ticket, text=text)
 
+    def material(self, ticket: str, name: str, quantity: float, *, unit: str | None = None, code: str | None = None) -> Saved:
+        """材料."""
+        return self._go_on("material", ticket, **_given(name=name, quantity=quantity, unit=unit, code=code))
+
     def amend(self, ticket: str, fields: Mapping[str, Any]) -> Saved:
         """Correct what the ticket says of the customer and the place."""
         ticket = self.find(ticket)

@@ -89,7 +89,8 @@ def _value(name: str, value: Any, lang: Lang) -> str:
 def _changed(view: Mapping[str, Any], lang: Lang) -> Iterator[str]:
     gone = view.get("gone")
     if gone == "reassigned":
-        yield say("gone-reassigned", lang)
+        to = view.get("gone_to") or {}
+        yield say("gone-reassigned", lang, crew=to.get("crew", "–"), time=_clock(to.get("at", 0)))
     elif gone:
         yield say("gone", lang, reason=gone)
     for field in view.get("contests", {}):
@@ -165,11 +166,17 @@ def synced(phone: Handset, told: Synced, lang: Lang) -> RenderableType:
 
 
 def notices(phone: Handset, lang: Lang) -> Iterator[RenderableType]:
-    """What happened to this phone's journals or to the server's history."""
-    keys = {"fork": "notice-fork", "server-regressed": "notice-server-regressed", "restored": "journal-restored"}
+    """What happened to jobs, to this phone's journals and to the server's history."""
+    keys = {
+        "fork": "notice-fork",
+        "server-regressed": "notice-server-regressed",
+        "restored": "journal-restored",
+        "reassigned": "notice-reassigned",
+    }
     for notice in phone.replica.state.notices:
         if notice["slug"] in keys:
-            yield Text(say(keys[notice["slug"]], lang), "yellow")
+            values = {"ticket": notice.get("number") or notice.get("ticket"), "crew": notice.get("crew", "–")}
+            yield Text(say(keys[notice["slug"]], lang, time=_clock(notice.get("at", 0)), **values), "yellow")
 
 
 def pill(phone: Handset, lang: Lang) -> RenderableType:

@@ -45,9 +45,9 @@ TRUTH: Mapping[Truth, tuple[str, str]] = {
 
 STATES: Mapping[str, tuple[str, str]] = {
     "received": ("received", "已受理"),
-    "dispatched": ("dispatched", "已派工"),
+    "dispatched": ("dispatched", "已派单"),
     "accepted": ("accepted", "已接单"),
-    "en_route": ("on the way", "途中"),
+    "en_route": ("on the way", "已出发"),
     "on_site": ("on site", "已到场"),
     "working": ("working", "处理中"),
     "completed": ("completed", "已完成"),
@@ -56,12 +56,12 @@ STATES: Mapping[str, tuple[str, str]] = {
     "suspended": ("suspended", "已挂起"),
     "returned": ("returned", "已退回"),
     "reopened": ("to be reworked", "退回重办"),
-    "merged": ("merged", "已并单"),
+    "merged": ("merged", "并入主单"),
     "cancelled": ("cancelled", "已作废"),
 }
 
 TICKET_KINDS: Mapping[str, tuple[str, str]] = {
-    "fault_repair": ("fault repair", "故障抢修"),
+    "fault_repair": ("fault repair", "故障报修"),
     "meter_install": ("new meter", "装表接电"),
     "temp_supply": ("temporary supply", "临时用电"),
     "rename": ("rename", "更名"),
@@ -81,8 +81,8 @@ TICKET_KINDS: Mapping[str, tuple[str, str]] = {
 }
 
 CONTESTED_FOR: Mapping[str, tuple[str, str]] = {
-    "state": ("The office decides which course of the job counts.", "待班组裁决以哪一处理为准。"),
-    "field": ("Someone else wrote something different; the office decides.", "他人填写不同，待班组裁决。"),
+    "state": ("The office decides which course of the job counts.", "待调度裁决以哪一处理为准。"),
+    "field": ("Someone else wrote something different; the office decides.", "他人填写不同，待调度裁决。"),
     "after-reassignment": ("Written after the job had been given to another crew.", "改派之后所记。"),
     "after-cancelled": ("Written after the job had been cancelled.", "作废之后所记。"),
     "after-archived": ("Written after the job had been archived.", "归档之后所记。"),
@@ -181,12 +181,16 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "HQ came back from a backup and knows less than before; what this phone still holds is sent again.",
         "总部从备份恢复，已知内容变少；本机保留的内容将重新上传。",
     ),
+    "notice-reassigned": (
+        "HQ gave {ticket} to {crew} at {time}. What you recorded is safe and counts for you.",
+        "总部已于 {time} 将 {ticket} 改派给 {crew}。您的记录已妥善保存并计入您的工作。",
+    ),
     "gone-reassigned": (
-        "HQ gave this job to another crew. What you recorded is safe and counts for you.",
-        "总部已将此单改派。您的记录已妥善保存并计入您的工作。",
+        "HQ gave this job to {crew} at {time}. What you recorded is safe and counts for you.",
+        "总部已于 {time} 将此单改派给 {crew}。您的记录已妥善保存并计入您的工作。",
     ),
     "gone": ("This job is no longer with you ({reason}).", "此单已不在您处（{reason}）。"),
-    "contest": ("The office must decide about {field}.", "{field} 待班组裁决。"),
+    "contest": ("The office must decide about {field}.", "{field} 待调度裁决。"),
     "photos-received": ("{received} of {named} photos are with HQ", "总部已收照片 {received}/{named}"),
     "no-tickets": ("No tickets on this phone.", "本机没有工单。"),
     # headings

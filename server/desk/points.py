@@ -253,10 +253,17 @@ def _cancelled(ticket: Ticket) -> bool:
 def _ticket_hold(ticket: Ticket, rule: Rule) -> Reason | None:
     if ticket.get("kind") not in rule["base_milli"]:
         return Reason("held_kind")
-    fields = sorted(set(ticket.get("contests") or {}) - set(rule["held"]["harmless_contests"]))
+    harmless = rule["held"]["harmless_contests"]
+    fields = sorted(path for path in ticket.get("contests") or {} if _without_visit(path) not in harmless)
     if fields:
         return Reason("held_contest", {"fields": ", ".join(fields)})
     return Reason("held_state") if ticket.get("state") in rule["held"]["states"] else None
+
+
+def _without_visit(path: str) -> str:
+    """`visits/v1/rating` → `visits/rating`; a field of the ticket is its own name."""
+    head, _, rest = path.partition("/")
+    return f"{head}/{rest.partition('/')[2]}" if rest else head
 
 
 def _visit_hold(ticket: Ticket, visit: Mapping[str, Any], rule: Rule) -> Reason | None:

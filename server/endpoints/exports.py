@@ -9,17 +9,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
+from server.auth import Role
 from server.endpoints.fields import choice, integer
 from server.service import Service
 from server.storage.queries import as_rows
 from server.web import Call, Reply
+from sync import wire
 from sync.facts import HQ
 from sync.hub import pull
 from sync.problems import Refused
 
 CHUNK_BYTES = 256 * 1024
 NDJSON = "application/x-ndjson"
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = tuple("=+-@＝＋－＠")
+_INVISIBLE = ("\t", "\r", "\n")
 
 Read = Callable[[str, Mapping[str, Any]], Any]
 Columns = Mapping[str, Read]
@@ -87,14 +90,18 @@ class Exports:
         query = call.query()
         cursor = _cursor(query.get("cursor", ""))
         limit = integer(query, "limit_bytes", 1024, 2**50, default=2**50)
-        return Reply(self._rows(cursor, limit), media_type=NDJSON)
+        # What a customer wrote is for those who look after the work, not for those who look after the machine.
+        discreet = call.principal is not None and call.principal.role is Role.ADMIN
+        return Reply(self._rows(cursor, limit, _without_comment if discreet else None), media_type=NDJSON)
 
-    def _rows(self, cursor: Mapping[str, Mapping[str, int]], limit_bytes: int) -> Iterator[bytes]:
+    def _rows(
+        self, cursor: Mapping[str, Mapping[str, int]], limit_bytes: int, through: Callable[[bytes], bytes] | None = None
+    ) -> Iterator[bytes]:
         with closing(self._service.new_reader()) as reader:
             chunk: list[bytes] = []
             size = 0
             for row in pull(reader, (HQ,), cursor, limit_bytes):
-                chunk.append(row)
+                chunk.append(row if through is None else through(row))
                 size += len(row)
                 if size >= CHUNK_BYTES:
                     yield b"".join(chunk)
@@ -130,6 +137,16 @@ class Exports:
         }
 
 
+def _without_comment(row: bytes) -> bytes:
+    """A feed row without the words of a rating; every other row as it is."""
+    if b'"kind":"rating"' not in row:
+        return row
+    line = json.loads(row)
+    if line.get("kind") == "rating" and "put" in line:
+        line["put"]["answer"].pop("comment", None)
+    return wire.encode(line) + b"\n"
+
+
 def _only_on_phone(line: Mapping[str, Any]) -> int:
     return int(line["known_n"]) - int(line["stored_n"])
 
@@ -150,6 +167,6 @@ def _csv_line(cells: Sequence[Any]) -> bytes:
 
 
 def _harmless(cell: Any) -> Any:
-    if isinstance(cell, str) and cell.startswith(_FORMULA):
+    if isinstance(cell, str) and (cell.startswith(_INVISIBLE) or cell.lstrip().startswith(_FORMULA)):
         return "'" + cell
     return cell

@@ -25,6 +25,7 @@ def readyz(checks: Mapping[str, Check]) -> Callable[[Call], Reply]:
     """An endpoint that answers 200 when every check passes, else 503 with the reasons."""
 
     def ready(call: Call) -> Reply:
+        """200 when the server can take work, else 503 with the reason beside each check."""
         reasons = {name: reason for name, check in checks.items() if (reason := _reason(name, check)) is not None}
         document = {"ready": not reasons, "checks": {name: reasons.get(name, "ok") for name in checks}}
         return Reply(document, status=503 if reasons else 200)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from starlette.routing import Route
@@ -26,18 +27,27 @@ _PROBLEM = {
     },
 }
 
+_BYTES = "Photo bytes. Uploads speak tus 1.0 (https://tus.io/protocols/resumable-upload); pictures are read by hash."
+
 
 def document(routes: Sequence[Route], address: str) -> Callable[[Call], dict[str, Any]]:
     """An endpoint that answers the OpenAPI 3.1 document of these routes."""
-    described = _document(routes, address)
-    return lambda call: described
+
+    described = cache(lambda: _document(routes, address))  # at the first call, when every route is there
+
+    def describe(call: Call) -> dict[str, Any]:
+        """This document."""
+        return described()
+
+    return describe
 
 
 def _document(routes: Sequence[Route], address: str) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        for method in sorted((route.methods or set()) - {"HEAD"}):
-            paths.setdefault(route.path, {})[method.lower()] = _operation(route)
+        methods = route.methods or set()
+        for method in sorted(methods - {"HEAD"} if "GET" in methods else methods):
+            paths.setdefault(route.path, {})[method.lower()] = _operation(route, method)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Lamplighter", "version": "1", "description": "Field crews offline, the office online, one truth."},
@@ -50,10 +60,9 @@ def _document(routes: Sequence[Route], address: str) -> dict[str, Any]:
     }
 
 
-def _operation(route: Route) -> dict[str, Any]:
+def _operation(route: Route, method: str) -> dict[str, Any]:
     endpoint = route.endpoint
-    assert isinstance(endpoint, Endpoint), "routes lead to wrapped functions"
-    text = inspect.getdoc(endpoint.function) or ""
+    text = inspect.getdoc(endpoint.function) or "" if isinstance(endpoint, Endpoint) else _BYTES
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in re.findall(r"{(\w+)}", route.path)
@@ -61,11 +70,13 @@ def _operation(route: Route) -> dict[str, Any]:
     problem = {"description": "Refused.", "content": {"application/problem+json": {"schema": _reference("Problem")}}}
     operation: dict[str, Any] = {
         "summary": text.split("\n\n")[0].replace("\n", " "),
-        "operationId": re.sub(r"\W+", "_", f"{min(route.methods or {'GET'})}_{route.path}").strip("_").lower(),
+        "operationId": re.sub(r"\W+", "_", f"{method}_{route.path}").strip("_").lower(),
         "parameters": parameters,
         "responses": {"200": {"description": "Done."}, "default": problem},
     }
-    if endpoint.roles is not None:
+    if not isinstance(endpoint, Endpoint):
+        operation["security"] = [] if method == "OPTIONS" else [{"token": []}]
+    elif endpoint.roles is not None:
         operation["security"] = [{"token": []}]
         operation["x-roles"] = [str(role) for role in endpoint.roles]
     return operation

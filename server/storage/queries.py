@@ -178,6 +178,10 @@ class Queries:
         row = self.one(t.PhotoBytes, sha256=sha256)
         return t.PhotoBytes(**row) if row else None
 
+    def photo_tickets(self, sha256: str) -> dict[str, bool]:
+        """The tickets whose facts name a photo, and whether each was told that its bytes are here."""
+        return {row["ticket"]: row["told_at"] is not None for row in self.rows(t.PhotoUse, sha256=sha256)}
+
     def photos_without_details(self) -> list[str]:
         """Photos whose bytes are here and whose pictures were not made yet."""
         statement = select(_photo.c.sha256).where(_photo.c.received_at.is_not(None), _photo.c.details.is_(None))
@@ -188,6 +192,11 @@ class Queries:
             _photo.update().values(received_at=_p("r")).where(_photo.c.sha256 == _p("s"), _photo.c.received_at.is_(None))
         )
         self._writing().run(compiled(statement), (now_ms, sha256))
+
+    def mark_tickets_told(self, sha256: str, tickets: Iterable[str], now_ms: int) -> None:
+        """Remember that these tickets know of the photo's bytes."""
+        rows = [{"sha256": sha256, "ticket": ticket, "told_at": now_ms} for ticket in tickets]
+        self.put(t.PhotoUse, rows, "sha256", "ticket")
 
     def set_photo_details(self, sha256: str, details: str) -> None:
         statement = _photo.update().values(details=_p("d")).where(_photo.c.sha256 == _p("s"))

@@ -10,6 +10,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,10 @@ from sync.journal import fact_id, head_bytes
 from sync.ledger import Ledger
 from sync.store import Chain, Device, Effects
 
+ROWS_AT_ONCE = 50
+"""Rows a statement of the sync path takes. Between two steps of SQLite every other thread wants to run: few steps, few of
+their hand-overs."""
+
 _p = bindparam
 _counter, _history, _phone, _member = (table_of(m) for m in (t.Counter, t.History, t.Phone, t.Member))
 _membership, _crew, _journal, _fact = (table_of(m) for m in (t.Membership, t.Crew, t.Journal, t.StoredFact))
@@ -32,15 +37,16 @@ _number, _ledger = table_of(t.TicketNumber), table_of(t.LedgerNode)
 _POSITION = compiled(select(_counter.c.value).where(_counter.c.name == "position"))
 _INCARNATION = compiled(select(_history.c.incarnation).order_by(_history.c.number.desc()).limit(1))
 _FORK = compiled(select(_history.c.fork_position).where(_history.c.incarnation == _p("a")))
+# One row for each crew the member ever belonged to, or one without a crew: a single statement, because every request asks.
 _DEVICE = compiled(
-    select(_phone.c.member, _phone.c.key, _phone.c.revoked_at, _member.c.revoked_at)
+    select(
+        *(_phone.c.member, _phone.c.key, _phone.c.revoked_at, _member.c.revoked_at),
+        *(_crew.c.id, _membership.c.until_ms, _crew.c.station),
+    )
     .join_from(_phone, _member, _phone.c.member == _member.c.id)
+    .join(_membership, _membership.c.member == _member.c.id, isouter=True)
+    .join(_crew, _membership.c.crew == _crew.c.id, isouter=True)
     .where(_phone.c.id == _p("a"))
-)
-_CREWS = compiled(
-    select(_membership.c.crew, _membership.c.until_ms, _crew.c.station)
-    .join_from(_membership, _crew, _membership.c.crew == _crew.c.id)
-    .where(_membership.c.member == _p("a"))
     .order_by(_membership.c.from_ms)
 )
 _CHAINS = compiled(select(_journal.c.key, _journal.c.doc).where(_journal.c.journal == _p("a")).order_by(_journal.c.key))
@@ -53,7 +59,11 @@ _FEED = compiled(
     .limit(_p("c"))
 )
 _SCOPE = compiled(select(_scope.c.id).where(_scope.c.name == _p("a")))
-_RECORD = compiled(select(_record.c.key, _record.c.doc).where(_record.c.kind == _p("a"), _record.c.id == _p("b")))
+_RECORDS = compiled(
+    select(_record.c.id, _record.c.key, _record.c.doc).where(
+        _record.c.kind == _p("a"), _record.c.id.in_([_p(f"b{at}") for at in range(ROWS_AT_ONCE)])
+    )
+)
 _NUMBER = compiled(select(_number.c.ticket).where(_number.c.number == _p("a")))
 _LEDGER = compiled(select(_ledger.c.size, _ledger.c.frontier))
 _LINE = compiled(
@@ -67,7 +77,8 @@ _PUT_JOURNAL = upsert(t.Journal, "key", fixed=("journal", "name", "device"))
 _PUT_RECORD = upsert(t.StoredRecord, "key", fixed=("kind", "id"))
 _ADD_FACT, _ADD_BODY = insert_all(t.StoredFact), insert_all(t.Body)
 _ADD_FEED, _ADD_SCOPE = insert_all(t.Feed), insert_all(t.ScopeName)
-_ADD_PHOTO, _PUT_NUMBER = insert_all(t.PhotoBytes, or_ignore=True), upsert(t.TicketNumber, "number")
+_ADD_PHOTO, _ADD_PHOTO_USE = insert_all(t.PhotoBytes, or_ignore=True), insert_all(t.PhotoUse, or_ignore=True)
+_PUT_NUMBER = upsert(t.TicketNumber, "number")
 _DROP_FEED = compiled(_feed.delete().where(_feed.c.scope == _p("a"), _feed.c.position == _p("b")))
 
 CACHE_KIB = 65_536
@@ -124,11 +135,11 @@ class SqliteReader:
         return None if row is None else row[0]
 
     def device(self, identity: str) -> Device | None:
-        row = self._run(_DEVICE, (identity,)).fetchone()
-        if row is None:
+        rows = self._run(_DEVICE, (identity,)).fetchall()
+        if not rows:
             return None
-        member, key, revoked, member_revoked = row
-        crews = self._run(_CREWS, (member,)).fetchall()
+        member, key, revoked, member_revoked = rows[0][:4]
+        crews = [row[4:] for row in rows if row[4] is not None]
         present = next(((crew, station) for crew, until, station in reversed(crews) if until is None), (None, None))
         every = frozenset(crew for crew, _, _ in crews)
         return Device(
@@ -147,12 +158,17 @@ class SqliteReader:
         return [] if identity is None else self._run(_FEED, (identity, after, rows_max)).fetchall()
 
     def records(self, keys: Iterable[Key]) -> dict[Key, Record]:
+        by_kind: dict[str, list[str]] = {}
+        for kind, identity in keys:
+            by_kind.setdefault(kind, []).append(identity)
         found: dict[Key, Record] = {}
-        for key in keys:
-            row = self._run(_RECORD, key).fetchone()
-            if row is not None:
-                found[key] = wire.load_record(row[1])
-                self._seen_record(key, row[0])
+        for kind, names in by_kind.items():
+            for at in range(0, len(names), ROWS_AT_ONCE):
+                some = names[at : at + ROWS_AT_ONCE]
+                some += some[-1:] * (ROWS_AT_ONCE - len(some))
+                for identity, number, doc in self._run(_RECORDS, (kind, *some)).fetchall():
+                    found[(kind, identity)] = wire.load_record(doc)
+                    self._seen_record((kind, identity), number)
         return found
 
     def line(self, journal: str, fact: FactId) -> tuple[Chain, int, bytes] | None:
@@ -231,6 +247,7 @@ class SqliteTransaction(SqliteReader):
         self._apply_lines(effects)
         self._apply_records(effects)
         many(_ADD_PHOTO, [(p.sha256, p.size_bytes, p.ticket, p.device, None, None) for p in effects.photos])
+        many(_ADD_PHOTO_USE, [(p.sha256, p.ticket, None) for p in effects.photos])
         many(_PUT_NUMBER, effects.numbers)
         if self._taken:
             self._run(_PUT_COUNTER, ("position", self.position + self._taken))
@@ -257,8 +274,15 @@ class SqliteTransaction(SqliteReader):
             )
             for seq, line in enumerate(effects.lines, first)
         ]
-        self._connection.executemany(_ADD_FACT, rows)
-        self._connection.executemany(_ADD_BODY, [(seq, line.raw) for seq, line in enumerate(effects.lines, first)])
+        self._insert(_ADD_FACT, rows)
+        self._insert(_ADD_BODY, [(seq, line.raw) for seq, line in enumerate(effects.lines, first)])
+
+    def _insert(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        """An INSERT of many rows, as many of them at once as a statement takes."""
+        whole = len(rows) - len(rows) % ROWS_AT_ONCE
+        for at in range(0, whole, ROWS_AT_ONCE):
+            self._run(_widened(statement), [cell for row in rows[at : at + ROWS_AT_ONCE] for cell in row])
+        self._connection.executemany(statement, rows[whole:])
 
     def _apply_records(self, effects: Effects) -> None:
         rows = []
@@ -269,10 +293,10 @@ class SqliteTransaction(SqliteReader):
             state, crew = (view.get("state"), view.get("assigned_crew")) if record.kind == "ticket" else (None, None)
             doc = wire.dump_record(record)
             rows.append((self._record_keys[name], record.kind, record.id, record.position, state, crew, tail, doc))
-        self._connection.executemany(_PUT_RECORD, rows)
+        self._insert(_PUT_RECORD, rows)
         scopes = {scope: self._make_scope(scope) for scope in {row[0] for row in effects.feed}}
         self._connection.executemany(_DROP_FEED, [(scopes[scope], old) for scope, old, _, _, _ in effects.feed if old])
-        self._connection.executemany(
+        self._insert(
             _ADD_FEED, [(scopes[scope], new, self._record_keys[key], gone) for scope, _, new, key, gone in effects.feed]
         )
 
@@ -292,6 +316,14 @@ class SqliteTransaction(SqliteReader):
 
     def _seen_record(self, key: Key, number: int) -> None:
         self._record_keys[key] = number
+
+
+@cache
+def _widened(statement: str) -> str:
+    """An INSERT of one row as one of `ROWS_AT_ONCE` rows."""
+    head, _, rest = statement.partition(" VALUES ")
+    row, _, conflict = rest.partition(")")
+    return f"{head} VALUES {', '.join([row + ')'] * ROWS_AT_ONCE)}{conflict}"
 
 
 def _chain(key: int, doc: bytes) -> Chain:

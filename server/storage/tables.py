@@ -222,3 +222,12 @@ class PhotoBytes(SQLModel, table=True):
     device: str
     received_at: int | None = Field(default=None, sa_column=_big(nullable=True))
     details: str | None = None
+
+
+class PhotoUse(SQLModel, table=True):
+    """A ticket whose facts name a photo: one picture may be filed twice. `told_at` once the ticket knows its bytes are here."""
+
+    __tablename__ = "photo_use"
+    sha256: str = Field(primary_key=True)
+    ticket: str = Field(primary_key=True)
+    told_at: int | None = Field(default=None, sa_column=_big(nullable=True))

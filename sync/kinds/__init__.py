@@ -5,6 +5,7 @@ from __future__ import annotations
 from sync.kinds.arrival import ARRIVAL
 from sync.kinds.base import Kind
 from sync.kinds.ending import FINISH, RESUMPTION, RETURN, SUSPENSION
+from sync.kinds.material import MATERIAL
 from sync.kinds.office import (
     APPROVED,
     ARCHIVED,
@@ -17,7 +18,6 @@ from sync.kinds.office import (
     TOLD_BY_PHONE,
     TRANSFERRED,
 )
-from sync.kinds.material import MATERIAL
 from sync.kinds.opening import OPENING
 from sync.kinds.rating import RATING, RATING_OPENED
 from sync.kinds.ticket import AMENDED, CORRECTED, CREATED, PHOTO_RECEIVED, RAISED

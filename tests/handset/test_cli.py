@@ -73,7 +73,7 @@ def test_a_whole_job_is_typed_offline_and_synced(field: Field, enrolled: Run, tm
 def test_the_same_in_chinese(field: Field, enrolled: Run) -> None:
     field.server.ticket(number="WO-20432")
     enrolled("sync")
-    assert "已派工" in enrolled("list", lang=Lang.ZH).stdout
+    assert "已派单" in enrolled("list", lang=Lang.ZH).stdout
     assert "已存本机：到达现场 · WO-20432" in enrolled("arrive", "20432", lang=Lang.ZH).stdout
     assert "排队" in enrolled("queue", lang=Lang.ZH).stdout
     assert "总部已全部收到" in enrolled("sync", lang=Lang.ZH).stdout

@@ -1,4 +1,4 @@
-"""What the newest kind of fact gets for its one file and one line: a journal line, a place in the ticket, a word on the phone."""
+"""What the newest kind of fact gets for its one file and one line: a journal line, and a place in every copy of the ticket."""
 
 from __future__ import annotations
 
