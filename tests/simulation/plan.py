@@ -227,10 +227,10 @@ class Plan:
         own, reading = handset.replica.journal, handset.reading(world.now)
         header = {"n": own.n + 1, "kind": "note", "v": 1, "ticket": chance.choice(world.tickets), "visit": "v-poison",
                   "wall": reading.wall, "mono": reading.mono, "boot": reading.boot}  # fmt: skip
+        before = len(handset.written[own.id])
         world.on_phone(handset, lambda: handset.inject(write(header)))
-        tap = self.world.diary.taps.get(handset.written[own.id][-1])
-        if tap is not None and tap.step == world.step and tap.device == handset.device.id:
-            tap.poison = slug
+        if len(handset.written[own.id]) > before:  # it did not die or run out of room over it
+            world.diary.taps[handset.written[own.id][-1]].poison = slug
             world.tell(f"{handset.device.id} holds poison: {slug}")
 
     def strange(self, raw: bytes, kind: str, poison: str) -> None:
