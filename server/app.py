@@ -34,6 +34,8 @@ def create_app(service: Service, *, access_log: bool = True) -> Starlette:
     web = Web(
         service.tokens,
         workers=settings.workers,
+        phone_workers=settings.phone_workers,
+        phones_at_once_max=settings.phones_at_once_max,
         request_bytes_max=settings.request_bytes_max,
         decompressed_bytes_max=settings.decompressed_bytes_max,
     )
@@ -85,8 +87,8 @@ def _routes(service: Service, web: Web) -> list[Route]:
         return Route(path, web.handle(function, roles=roles, body_bytes_max=body_bytes_max), methods=["POST"])
 
     return [
-        Route("/v1/sync", web.handle(sync.sync, quick=sync.idle), methods=["POST"]),
-        post("/v1/time", sync.time, body_bytes_max=TIME_BYTES_MAX),
+        Route("/v1/sync", web.handle(sync.sync, quick=sync.idle, lane=web.phones), methods=["POST"]),
+        Route("/v1/time", web.handle(sync.time, body_bytes_max=TIME_BYTES_MAX, lane=web.phones), methods=["POST"]),
         post("/v1/enrol", devices.enrol),
         post("/v1/token", devices.token),
         post("/v1/login", devices.login),

@@ -116,6 +116,8 @@ class Server(uvicorn.Server):
                 log_level="warning",
                 timeout_graceful_shutdown=20,
                 server_header=False,
+                date_header=False,
+                proxy_headers=False,  # nothing here believes an address a client names
                 backlog=2048,
             )
         )

@@ -26,7 +26,7 @@ from server.storage import migrate
 from server.storage.images import Derivation, Derivatives, Derived, ImageLimits
 from server.storage.objects import FolderObjects, Sha256
 from server.storage.queries import Queries
-from server.storage.store import SqliteReader, SqliteTransaction, begin_history, connect
+from server.storage.store import Roster, SqliteReader, SqliteTransaction, begin_history, connect
 from server.storage.writer import Writer
 from sync.facts import Statement
 from sync.hub import Hub, Receipt
@@ -75,7 +75,8 @@ class Service:
         self._begin()
         rules = OfficeRules(self._open_rating)
         self.hub = Hub(Seals(self.keys), rules, radius_ms=settings.statement_radius_ms, lines_max=settings.lines_max)
-        self.writer = Writer(self.hub, self._transaction)
+        self._roster = Roster()
+        self.writer = Writer(self.hub, self._transaction, people_changed=self._roster.forget)
         self.objects = FolderObjects(settings.data / "objects")
         limits = ImageLimits(pixels_max=settings.photo_pixels_max)
         self.derivation = Derivation(self.objects, self._derived, limits=limits, at_once_max=settings.derivatives_workers)
@@ -87,6 +88,8 @@ class Service:
             if tx.run("SELECT count(*) FROM history").fetchone()[0] == 0:
                 begin_history(tx, self.new_incarnation(), self.now_ms())
             self.incarnation = tx.incarnation
+        self._transaction.remember_newest()
+        self.newest = self._transaction.newest
 
     def close(self) -> None:
         """Finish what is queued and let the data folder go."""
@@ -119,7 +122,7 @@ class Service:
 
     def new_reader(self) -> SqliteReader:
         """A reader of one's own, for work that outlives a call."""
-        return SqliteReader(connect(self.path, writer=False))
+        return SqliteReader(connect(self.path, writer=False), self._roster)
 
     def queries(self) -> Queries:
         """Office reads over this thread's reader."""

@@ -101,8 +101,12 @@ class Settings(BaseSettings):
     """What a phone is told at the end of a sync: come back after so long, spread over so long."""
 
     # The machine.
-    workers: Annotated[int, Field(ge=1, le=256)] = 16
-    """Threads that run endpoints; pushes spend their time waiting for one shared commit."""
+    workers: Annotated[int, Field(ge=1, le=256)] = 8
+    """Threads for the office's requests."""
+    phone_workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Threads that check pushes and make replies. None of them waits for a commit, so more than cores gain nothing."""
+    phones_at_once_max: Count = 128
+    """Pushes checked and waiting for a commit; beyond that a request waits as the bytes it came in: memory in a storm."""
     disk_free_bytes_min: Annotated[int, Field(ge=0)] = 256 * MIB
     """Below this the server says it is not ready."""
 

@@ -15,7 +15,7 @@ import json
 import math
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -87,6 +87,14 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Later:
+    """What an endpoint answers while the writer still works: no thread waits, and `then` makes the answer of the result."""
+
+    future: Future[Any]
+    then: Callable[[Any], Answer]
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """What an endpoint answers when a plain dict (JSON) or bytes (NDJSON) is not enough.
 
@@ -102,16 +110,37 @@ class Reply:
 
 
 Answer = Mapping[str, Any] | list[Any] | bytes | Reply
-Function = Callable[[Call], Answer]
-Quick = Callable[[Call], Answer | None]
+Function = Callable[[Call], Answer | Later]
+Quick = Callable[[Call], Answer | Later | None]
+
+
+class Lane:
+    """Threads for one sort of traffic, and how many requests of it may be under way at once; the others wait with their body.
+
+    Phones and office have a lane each: an import must not keep a phone from being heard, nor a storm the dispatcher.
+    """
+
+    def __init__(self, name: str, *, workers: int, at_once_max: int) -> None:
+        self.pool = ThreadPoolExecutor(workers, thread_name_prefix=name)
+        self.turn = asyncio.Semaphore(at_once_max)
 
 
 class Web:
     """Makes endpoints out of plain functions; owns the threads they run in."""
 
-    def __init__(self, tokens: Tokens, *, workers: int, request_bytes_max: int, decompressed_bytes_max: int) -> None:
+    def __init__(
+        self,
+        tokens: Tokens,
+        *,
+        workers: int,
+        request_bytes_max: int,
+        decompressed_bytes_max: int,
+        phone_workers: int = 1,
+        phones_at_once_max: int = 128,
+    ) -> None:
         self.tokens = tokens
-        self.pool = ThreadPoolExecutor(workers, thread_name_prefix="endpoint")
+        self.office = Lane("office", workers=workers, at_once_max=10 * workers)
+        self.phones = Lane("phones", workers=phone_workers, at_once_max=phones_at_once_max)
         self.request_bytes_max = request_bytes_max
         self.decompressed_bytes_max = decompressed_bytes_max
 
@@ -122,6 +151,7 @@ class Web:
         body_bytes_max: int | None = None,
         roles: Collection[Role] | None = None,
         quick: Quick | None = None,
+        lane: Lane | None = None,
     ) -> Endpoint:
         """An endpoint for `Route(path, …, methods=[…])`.
 
@@ -130,23 +160,32 @@ class Web:
         than the usual bound, after decompression too.
 
         `quick` is tried first for short bodies, on the event loop itself, and returns None for what is not quick after
-        all: a thread costs as much as a whole idle sync. It must not write and must not wait.
+        all: a thread costs as much as a whole idle sync. It must not write and must not wait. `lane` is the office's unless
+        given.
         """
-        return Endpoint(self, function, body_bytes_max or self.request_bytes_max, roles, quick)
+        return Endpoint(self, function, body_bytes_max or self.request_bytes_max, roles, quick, lane or self.office)
 
     def close(self) -> None:
         """Waits for the calls under way."""
-        self.pool.shutdown()
+        self.office.pool.shutdown()
+        self.phones.pool.shutdown()
 
 
 class Endpoint:
     """A plain function at the edge, as an ASGI application."""
 
-    __slots__ = ("_body_bytes_max", "_decompressed_bytes_max", "_quick", "_web", "function", "roles")
+    __slots__ = ("_body_bytes_max", "_decompressed_bytes_max", "_lane", "_quick", "_web", "function", "roles")
 
     def __init__(
-        self, web: Web, function: Function, body_bytes_max: int, roles: Collection[Role] | None, quick: Quick | None
+        self,
+        web: Web,
+        function: Function,
+        body_bytes_max: int,
+        roles: Collection[Role] | None,
+        quick: Quick | None,
+        lane: Lane,
     ) -> None:
+        self._lane = lane
         self._web = web
         self.function = function
         self._quick = quick
@@ -166,28 +205,33 @@ class Endpoint:
         if isinstance(rendered.body, bytes):
             await _send_whole(scope, send, rendered)
         else:
-            await _send_stream(self._web.pool, scope, receive, send, rendered)
+            await _send_stream(self._lane.pool, scope, receive, send, rendered)
 
     def _answer_quickly(self, scope: Scope, body: bytes) -> Rendered | None:
         if self._quick is None or len(body) > QUICK_BODY_BYTES_MAX:
             return None
-        return self._answer(self._quick, scope, body)
+        outcome = self._answer(self._quick, scope, body)
+        assert not isinstance(outcome, Later), "what must wait is not quick"
+        return outcome
 
     async def _answer_beside(self, scope: Scope, body: bytes) -> Rendered:
-        loop = asyncio.get_running_loop()
-        rendered = await loop.run_in_executor(self._web.pool, self._answer, self.function, scope, body)
-        assert rendered is not None, "only a quick function may decline"
-        return rendered
+        lane = self._lane
+        async with lane.turn:
+            loop = asyncio.get_running_loop()
+            outcome = await loop.run_in_executor(lane.pool, self._answer, self.function, scope, body)
+            while isinstance(outcome, Later):
+                await asyncio.wait([asyncio.wrap_future(outcome.future)])
+                outcome = await loop.run_in_executor(lane.pool, self._finish, outcome, scope)
+        assert outcome is not None, "only a quick function may decline"
+        return outcome
 
-    def _answer(self, function: Quick, scope: Scope, body: bytes) -> Rendered | None:
+    def _answer(self, function: Quick, scope: Scope, body: bytes) -> Rendered | Later | None:
         """Everything between the bytes and the reply; None when a quick function declined. Never raises."""
-        try:
-            answer = function(self._call(scope, body))
-            return None if answer is None else render(answer, _accepts_gzip(_header(scope, b"accept-encoding")))
-        except Refused as refused:
-            return problem(refused, request_id(scope))
-        except Exception:
-            return internal_problem(request_id(scope))
+        return _guarded(scope, lambda: function(self._call(scope, body)))
+
+    def _finish(self, later: Later, scope: Scope) -> Rendered | Later | None:
+        """The answer that had to wait. Never raises."""
+        return _guarded(scope, lambda: later.then(later.future.result()))
 
     def _call(self, scope: Scope, body: bytes) -> Call:
         if "\0" in scope["path"]:
@@ -210,6 +254,19 @@ class Endpoint:
             if self.roles is None:
                 return None  # a push is authorised by the device's key; only the pull after it will miss the token
             raise
+
+
+def _guarded(scope: Scope, make: Callable[[], Answer | Later | None]) -> Rendered | Later | None:
+    """What a function answers, rendered; a refusal as its problem; anything else it raises as a logged `internal`."""
+    try:
+        answer = make()
+        if answer is None or isinstance(answer, Later):
+            return answer
+        return render(answer, _accepts_gzip(_header(scope, b"accept-encoding")))
+    except Refused as refused:
+        return problem(refused, request_id(scope))
+    except Exception:
+        return internal_problem(request_id(scope))
 
 
 def request_id(scope: Scope) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NewType
+from typing import Any, NamedTuple, NewType
 
 FactId = NewType("FactId", str)
 """h(n) of a journal line, base64url without padding (43 characters)."""
@@ -58,16 +58,14 @@ class Truth(StrEnum):
     NEEDS_YOU = "needs_you"  # 需处理: contested or quarantined by the server
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(NamedTuple):
     """Hard bounds of a moment. `lower` is None when no anchor precedes the fact in its own chain."""
 
     lower: int | None
     upper: int
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What the phone's own clocks showed: `wall` ms since 1970, `mono` ms since an unknown start, within one `boot`."""
 
     wall: int
@@ -75,16 +73,14 @@ class Reading:
     boot: str
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
+class Base(NamedTuple):
     """The row that was on the screen when a fact was written: its position in one server history."""
 
     incarnation: str
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """One line of a journal, parsed and checked against its kind's table (`sync/kinds`)."""
 
     id: FactId

@@ -50,6 +50,7 @@ class Push:
     envelope: Envelope
     device: Device
     raw: tuple[bytes, ...]
+    digests: tuple[bytes, ...]
     heads: tuple[FactId, ...]
     facts: tuple[Fact | Quarantine, ...]
     received: int
@@ -92,8 +93,9 @@ class Hub:
         at = next((chain for chain in chains if chain.n == envelope.n and chain.head == envelope.head), None)
         if at is not None:
             # The head is the one already stored, so whatever lines came along are too: one comparison answers a replay.
-            return Push(envelope, self._known_device(reader, at.device), (), (), (), received, at)
-        heads = self._walk(envelope, raw)
+            return Push(envelope, self._known_device(reader, at.device), (), (), (), (), received, at)
+        digests = self._walk(envelope, raw)
+        heads = [fact_id(digest) for digest in digests]
         device = self._device(reader, envelope, chains, raw)
         if raw or envelope.checkpoint is not None:
             self._check_signature(envelope, device)
@@ -101,7 +103,7 @@ class Hub:
             wire.parse_line(line, envelope.first + index, head)
             for index, (line, head) in enumerate(zip(raw, heads, strict=True))
         )
-        return Push(envelope, device, tuple(raw), tuple(heads), facts, received, None)
+        return Push(envelope, device, tuple(raw), tuple(digests), tuple(heads), facts, received, None)
 
     def settled(self, push: Push, ledger: tuple[int, str]) -> Receipt | None:
         """The receipt of a push that needs no commit, because its head is the one stored; None when it must be committed."""
@@ -116,7 +118,7 @@ class Hub:
             raise Refused("unknown-device")
         return device
 
-    def _walk(self, envelope: Envelope, raw: Sequence[bytes]) -> list[FactId]:
+    def _walk(self, envelope: Envelope, raw: Sequence[bytes]) -> list[bytes]:
         if not raw:
             return []
         after = head_bytes(envelope.after or "")
@@ -124,10 +126,10 @@ class Hub:
             raise Refused("bad-chain", "Line 1 must follow the journal's own beginning, h(0).")
         if envelope.first + len(raw) - 1 != envelope.n:
             raise Refused("bad-chain", f"{len(raw)} lines from {envelope.first} do not end at n = {envelope.n}.")
-        heads = [fact_id(head) for head in journal.chain(after, raw)]
-        if heads[-1] != envelope.head:
+        digests = journal.chain(after, raw)
+        if fact_id(digests[-1]) != envelope.head:
             raise Refused("bad-chain", "The lines do not hash to the signed head; send them again unchanged.")
-        return heads
+        return digests
 
     def _device(self, reader: Reader, envelope: Envelope, chains: Sequence[Chain], raw: Sequence[bytes]) -> Device:
         if envelope.journal == OFFICE_JOURNAL:
@@ -165,7 +167,7 @@ class Hub:
         answers = [judge.commands(batch) for batch in commands]
         effects = judge.conclude(self._rules)
         if effects.lines:
-            tx.ledger.extend([head_bytes(line.id) or b"" for line in effects.lines])
+            tx.ledger.extend([line.digest for line in effects.lines])
         if effects.lines or effects.chains or effects.records:
             tx.apply(effects)
         size, root = tx.ledger.size, fact_id(tx.ledger.root())
@@ -223,8 +225,35 @@ def pull(
                 break
         reached[scope] = position
         more = more or left <= 0
-    end = {"end": True, "since": cursor, "cursor": {incarnation: reached}, "more": more}
-    yield wire.encode(end | {"after_s": after_s, "jitter_s": jitter_s}) + b"\n"
+    yield _end(cursor, {incarnation: reached}, after_s, jitter_s, more=more)
+
+
+def empty_page(
+    incarnation: str,
+    newest: Mapping[str, int],
+    scopes: Sequence[Scope],
+    cursor: Mapping[str, Mapping[str, int]],
+    *,
+    after_s: int = 30,
+    jitter_s: int = 90,
+) -> bytes | None:
+    """The page of a device that has everything, told without asking the store; None when `pull` must look.
+
+    `newest` holds the last position of each scope, and under "" the last of all. It may lag a commit that has just ended:
+    the device then hears of it next time, as if it had asked a moment earlier.
+    """
+    told = cursor.get(incarnation)
+    if told is None or len(cursor) != 1 or len(told) != len(scopes):
+        return None
+    last = newest.get("", 0)
+    if all(newest.get(scope, 0) <= told.get(scope, -1) <= last for scope in scopes):
+        return _end(cursor, cursor, after_s, jitter_s, more=False)
+    return None
+
+
+def _end(since: Mapping[str, Any], cursor: Mapping[str, Any], after_s: int, jitter_s: int, *, more: bool) -> bytes:
+    end = {"end": True, "since": since, "cursor": cursor, "more": more, "after_s": after_s, "jitter_s": jitter_s}
+    return wire.encode(end) + b"\n"
 
 
 def _starts(
@@ -359,6 +388,7 @@ class _Group:
                     chain,
                     n,
                     push.heads[index],
+                    push.digests[index],
                     push.raw[index],
                     push.facts[index],
                     push.device,

@@ -7,8 +7,7 @@ A fact's id is h(n) in base64url. Lines are hashed as the bytes that were writte
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error as Base64Error
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterable
 from hashlib import sha256
 
@@ -16,6 +15,7 @@ from sync.facts import FactId
 
 LINE_BYTES_MAX = 16 * 1024
 _GENESIS = b"lamplighter/journal/1\n"
+_TO_URL, _FROM_URL = bytes.maketrans(b"+/", b"-_"), bytes.maketrans(b"-_", b"+/")
 
 
 def genesis(journal: str) -> bytes:
@@ -39,7 +39,7 @@ def chain(after: bytes, lines: Iterable[bytes]) -> list[bytes]:
 
 def fact_id(head: bytes) -> FactId:
     """A head as text: base64url, 43 characters, no padding."""
-    return FactId(urlsafe_b64encode(head).rstrip(b"=").decode())
+    return FactId(b2a_base64(head, newline=False).translate(_TO_URL).rstrip(b"=").decode())
 
 
 def head_bytes(text: str) -> bytes | None:
@@ -47,7 +47,7 @@ def head_bytes(text: str) -> bytes | None:
     if len(text) != 43:
         return None
     try:
-        head = urlsafe_b64decode(text + "=")
-    except (Base64Error, ValueError):
+        head = a2b_base64(text.encode("ascii").translate(_FROM_URL) + b"=")
+    except ValueError:
         return None
     return head if len(head) == 32 and fact_id(head) == text else None

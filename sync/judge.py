@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sync import clock, journal, merge, wire
 from sync.clock import Anchor
@@ -24,13 +24,13 @@ from sync.store import OFFICE_JOURNAL, Chain, Device, Effects, Line, Photo, Tran
 from sync.wire import Quarantine
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
+class Arrived(NamedTuple):
     """One new line of one chain. `known_at` is when the server first knew a head that passes through it."""
 
     chain: Chain
     n: int
     id: FactId
+    digest: bytes
     raw: bytes
     parsed: Fact | Quarantine
     device: Device
@@ -110,21 +110,19 @@ class Judge:
             self._one(new)
 
     def _one(self, new: Arrived) -> None:
-        hard = clock.bounds(new.chain.anchor, new.known_at, self._radius_ms)
-        verdict: Quarantine | None = None
-        fact: Fact | None = None
-        if isinstance(new.parsed, Quarantine):
-            verdict = new.parsed
-        else:
-            fact = new.parsed
+        fact = new.parsed if isinstance(new.parsed, Fact) else None
+        if fact is not None:
             self._take_anchor(new.chain, fact)
-            hard = clock.bounds(new.chain.anchor, new.known_at, self._radius_ms)
-            verdict = self._admit(new, fact, hard)
-            new.chain.last = fact.reading
+        hard = clock.bounds(new.chain.anchor, new.known_at, self._radius_ms)
+        if isinstance(new.parsed, Quarantine):
+            verdict: Quarantine | None = new.parsed
+        else:
+            verdict = self._admit(new, new.parsed, hard)
+            new.chain.last = new.parsed.reading
         slug = verdict.slug if verdict else ""
         kind, ticket = (fact.kind, fact.ticket) if fact else ("", None)
         self._effects.lines.append(
-            Line(new.chain, new.n, new.id, new.raw, kind, ticket, new.received, hard.lower, hard.upper, slug)
+            Line(new.chain, new.n, new.id, new.digest, new.raw, kind, ticket, new.received, hard.lower, hard.upper, slug)
         )
         if verdict is not None:
             self._quarantined(new, verdict, kind, ticket, hard)
@@ -387,7 +385,9 @@ class Judge:
         head = journal.link(head_bytes(chain.head) or b"", raw)
         identity = fact_id(head)
         chain.n, chain.head = n, identity
-        self._effects.lines.append(Line(chain, n, identity, raw, command.kind, record.id, command.at, command.at, command.at))
+        self._effects.lines.append(
+            Line(chain, n, identity, head, raw, command.kind, record.id, command.at, command.at, command.at)
+        )
         return Write(
             identity, command.kind, Side.OFFICE, command.by, None, chain.name, n, record.position, command.at,
             command.at, command.at, None, 0, body, ticket=record.id,
@@ -422,7 +422,7 @@ class Judge:
                 lower, upper = view["interval"]
                 anchor = None if lower is None else Anchor(lower + self._radius_ms, self._radius_ms, None)
                 then = replace(chain, anchor=anchor, last=None)
-                new = Arrived(then, n, FactId(identity), raw, parsed, _trusted(device), command.at, command.at)
+                new = Arrived(then, n, FactId(identity), b"", raw, parsed, _trusted(device), command.at, command.at)
                 self._load([("ticket", parsed.ticket or "")])
                 still = self._admit(new, parsed, Interval(lower, upper))
                 view |= {"outcome": str(Outcome.APPLIED if still is None else Outcome.QUARANTINED), "decision": done}

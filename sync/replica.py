@@ -374,6 +374,9 @@ class Replica:
             self._ask_again(own)
             return 0, True
         if newly > 0:
+            if own is self.journal and own.stated == 0:
+                # The server's first word on this journal says nothing of those before it, and it may have forgotten them since.
+                self._ask_again(own)
             own.stated, own.stated_at = statement.n, reading.wall
         own.unsure = 0
         return max(0, newly), False
@@ -519,7 +522,7 @@ class Replica:
         known = [int(h["n"]) for h in heads if int(h["n"]) <= own.n and self._own_head(own, int(h["n"])) == h["head"]]
         before, own.stated = own.stated, max(known, default=0)
         own.durable = min(own.durable, own.stated)
-        if own.stated < before:
+        if own.stated < before or not known:
             self._ask_again(own)
 
     def prune(self, now_wall: int) -> int:

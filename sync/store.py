@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sync.clock import Anchor
 from sync.facts import FactId, Key, Reading, Record, Scope
@@ -63,13 +63,13 @@ class Chain:
     oldest_s: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line to store: the bytes as they came, and what was resolved once on accept."""
+class Line(NamedTuple):
+    """A line to store: h(n) as text and as bytes, the bytes as they came, and what was resolved once on accept."""
 
     chain: Chain
     n: int
     id: FactId
+    digest: bytes
     raw: bytes
     kind: str
     ticket: str | None
@@ -79,8 +79,7 @@ class Line:
     slug: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Photo:
+class Photo(NamedTuple):
     """Bytes a stored fact names, so that they may be uploaded."""
 
     sha256: str

@@ -8,7 +8,7 @@ is read a second time by a slow and strict reader.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,24 +75,29 @@ def encode(value: Any) -> bytes:
 
 
 def _count_keys(value: Any, depth: int) -> int:
-    """Number of object members inside, checking depth, NUL and number range on the way."""
-    if isinstance(value, (int, float)):
-        if not -NUMBER_MAX <= value <= NUMBER_MAX:
-            raise _Unfit("bad-number")
+    """Number of object members inside, checking depth and number range on the way. Strings were vouched for already."""
+    kind = type(value)
+    if kind is dict:
+        keys, items = len(value), value.values()
+    elif kind is list:
+        keys, items = 0, value
+    else:
+        _check_number(value)
         return 0
-    if value is None:
-        return 0
-    if isinstance(value, str):
-        value = [value]
-    elif depth > DEPTH_MAX:
+    if depth > DEPTH_MAX:
         raise _Unfit("too-deep")
-    keys, items = (len(value), [*value, *value.values()]) if isinstance(value, dict) else (0, value)
     for item in items:
-        if type(item) is not str:
+        kind = type(item)
+        if kind is dict or kind is list:
             keys += _count_keys(item, depth + 1)
-        elif "\x00" in item:
-            raise _Unfit("nul")
+        elif kind is not str:
+            _check_number(item)
     return keys
+
+
+def _check_number(value: Any) -> None:
+    if type(value) in (int, float) and not -NUMBER_MAX <= value <= NUMBER_MAX:
+        raise _Unfit("bad-number")
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -108,12 +113,17 @@ def _has_surrogate(text: str) -> bool:
     return any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _surrogates(value: Any) -> bool:
+def _texts(value: Any) -> Iterator[str]:
+    """Every string inside, member names too."""
     if isinstance(value, str):
-        return _has_surrogate(value)
-    if isinstance(value, dict):
-        return any(_surrogates(item) for item in value.values())
-    return isinstance(value, list) and any(_surrogates(item) for item in value)
+        yield value
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield name
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
 
 
 def _refuse_constant(name: str) -> Any:
@@ -140,7 +150,10 @@ def _read_slowly(raw: bytes) -> Any:
         value = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_refuse_constant, parse_int=_read_integer)
     except (ValueError, RecursionError) as error:
         raise _Unfit("bad-json", str(error)[:80]) from error
-    if _surrogates(value):
+    texts = list(_texts(value))
+    if any("\x00" in text for text in texts):  # only an escape can bring one in, and escapes are read here
+        raise _Unfit("nul")
+    if any(map(_has_surrogate, texts)):
         raise _Unfit("lone-surrogate")
     return value
 

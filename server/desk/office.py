@@ -116,8 +116,10 @@ def _verdicts(record: Record, view: Mapping[str, Any], limits: Sequence[LimitRes
     said: dict[str, str] = record.derived.setdefault("verdicts", {})
     published = []
     for row in view["limits"]:
+        if row["verdict"] is None:
+            continue
         content = _digest(row)
-        if row["verdict"] is not None and said.get(row["name"]) != content:
+        if said.get(row["name"]) != content:
             before = said.get(row["name"])
             said[row["name"]] = content
             body = {"ticket": record.id, "number": view.get("number"), **row, "replaces": before}

@@ -6,11 +6,13 @@ all the same, and the reply ends with the problem. Everything about merging is i
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from server.auth import Principal
 from server.service import Service
-from server.web import Call
+from server.web import Call, Later
 from sync import wire
-from sync.hub import Push, Receipt, pull
+from sync.hub import Push, Receipt, empty_page, pull
 from sync.problems import Refused
 
 TIME_BYTES_MAX = 1024
@@ -22,9 +24,9 @@ class Sync:
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    def sync(self, call: Call) -> bytes:
+    def sync(self, call: Call) -> bytes | Later:
         """Push, statement, changes, end. Replies NDJSON in that order (protocol §2)."""
-        return self._reply(call, *self._store(call.body))
+        return self._stored(call, lambda push, receipt: self._reply(call, push, receipt))
 
     def idle(self, call: Call) -> bytes | None:
         """The same for a request that brings nothing new: no lock, no commit, no thread. None for any other."""
@@ -39,27 +41,30 @@ class Sync:
         head = self._stated(receipt)
         problem = receipt.problem or self._may_not_pull(push, call.principal)
         if problem is not None:
-            return head + wire.encode({"problem": problem.document()}) + b"\n"
-        reader, settings = self._service.reader(), self._service.settings
-        limit_bytes = min(push.envelope.limit_bytes, settings.reply_bytes_max)
+            return head + _problem(problem)
+        service, settings, scopes, cursor = self._service, self._service.settings, push.device.scopes, push.envelope.cursor
         spread = {"after_s": settings.sync_after_s, "jitter_s": settings.sync_jitter_s}
+        nothing_new = empty_page(service.incarnation, service.newest, scopes, cursor, **spread)
+        if nothing_new is not None:
+            return head + nothing_new
+        reader = service.reader()
+        limit_bytes = min(push.envelope.limit_bytes, settings.reply_bytes_max)
         with reader.snapshot():
-            return head + b"".join(pull(reader, push.device.scopes, push.envelope.cursor, limit_bytes, **spread))
+            return head + b"".join(pull(reader, scopes, cursor, limit_bytes, **spread))
 
-    def time(self, call: Call) -> bytes:
+    def time(self, call: Call) -> bytes | Later:
         """The same without a pull: where the journal stands and what time it is, in one small request."""
-        _, receipt = self._store(call.body)
-        problem = receipt.problem
-        return self._stated(receipt) + (wire.encode({"problem": problem.document()}) + b"\n" if problem else b"")
+        return self._stored(call, lambda _, receipt: self._stated(receipt) + _problem(receipt.problem))
 
-    def _store(self, body: bytes) -> tuple[Push, Receipt]:
+    def _stored(self, call: Call, reply: Callable[[Push, Receipt], bytes]) -> bytes | Later:
+        """Have a push stored, without holding a thread while it is, and reply with what came of it."""
         service = self._service
-        push = service.hub.prepare(service.reader(), body, service.now_ms())
+        push = service.hub.prepare(service.reader(), call.body, service.now_ms())
         settled = service.hub.settled(push, service.writer.ledger)
         if settled is not None:
-            return push, settled
+            return reply(push, settled)
         service.spend(push.device.id, len(push.raw))
-        return push, service.writer.push(push).result()
+        return Later(service.writer.push(push), lambda receipt: reply(push, receipt))
 
     def _stated(self, receipt: Receipt) -> bytes:
         return wire.encode({"statement": self._service.statement(receipt)}) + b"\n"
@@ -70,3 +75,8 @@ class Sync:
         if push.device.revoked:
             return Refused("forbidden", "This device was revoked. What you sent is stored; hand the phone in.")
         return None
+
+
+def _problem(problem: Refused | None) -> bytes:
+    """The last line of a reply that ends with a problem."""
+    return b"" if problem is None else wire.encode({"problem": problem.document()}) + b"\n"

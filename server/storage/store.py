@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 
 from server.storage import tables as t
 from server.storage.sql import compiled, insert_all, table_of, upsert
@@ -58,6 +58,11 @@ _FEED = compiled(
     .order_by(_feed.c.position)
     .limit(_p("c"))
 )
+_NEWEST = compiled(
+    select(_scope.c.name, func.max(_feed.c.position))
+    .join_from(_scope, _feed, _scope.c.id == _feed.c.scope)
+    .group_by(_scope.c.id)
+)
 _SCOPE = compiled(select(_scope.c.id).where(_scope.c.name == _p("a")))
 _RECORDS = compiled(
     select(_record.c.id, _record.c.key, _record.c.doc).where(
@@ -97,10 +102,35 @@ def connect(path: Path, *, writer: bool) -> sqlite3.Connection:
     return connection
 
 
+class Roster:
+    """Devices as the readers last found them, until the office changes people.
+
+    What was read before a change is known by its generation and never used after it. Ask outside of `snapshot`, which may
+    show people as they were.
+    """
+
+    def __init__(self) -> None:
+        self.generation = 0
+        self._known: dict[str, tuple[int, Device]] = {}
+
+    def get(self, identity: str) -> Device | None:
+        known = self._known.get(identity)
+        return known[1] if known is not None and known[0] == self.generation else None
+
+    def keep(self, generation: int, device: Device) -> None:
+        self._known[device.id] = (generation, device)
+
+    def forget(self) -> None:
+        """People changed; to be called when that is committed."""
+        self.generation += 1
+        self._known = {}
+
+
 class SqliteReader:
     """A look at the store over one connection; use one per thread."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, roster: Roster | None = None) -> None:
+        self._roster = roster
         self._connection = connection
         self._run = connection.execute
         self._scope_ids: dict[str, int] = {}
@@ -135,6 +165,17 @@ class SqliteReader:
         return None if row is None else row[0]
 
     def device(self, identity: str) -> Device | None:
+        roster = self._roster
+        if roster is None:
+            return self._read_device(identity)
+        generation, known = roster.generation, roster.get(identity)
+        if known is None:
+            known = self._read_device(identity)
+            if known is not None:
+                roster.keep(generation, known)
+        return known
+
+    def _read_device(self, identity: str) -> Device | None:
         rows = self._run(_DEVICE, (identity,)).fetchall()
         if not rows:
             return None
@@ -200,6 +241,14 @@ class SqliteTransaction(SqliteReader):
         self._next: dict[str, int] = {}
         self._taken = 0
         self._ledger: Ledger | None = None
+        self._moved: dict[str, int] = {}
+        self.newest: dict[str, int] = {}
+        """The last position of each scope, and of all under ""; as of the last commit, for whoever asks without a query."""
+
+    def remember_newest(self) -> None:
+        """Read what `newest` holds, once, before the first group."""
+        self.newest.update(self._run(_NEWEST).fetchall())
+        self.newest[""] = self.position
 
     @contextmanager
     def group(self) -> Iterator[SqliteTransaction]:
@@ -208,10 +257,12 @@ class SqliteTransaction(SqliteReader):
             self._run("ROLLBACK")  # the last group's own rollback failed
         self._run("BEGIN IMMEDIATE")
         self._record_keys.clear()
+        self._moved.clear()
         self._taken = 0
         try:
             yield self
             self._run("COMMIT")
+            self.newest.update(self._moved)
         except BaseException:
             # Nothing remembered from a transaction that did not happen may be trusted.
             self._ledger = None
@@ -250,7 +301,9 @@ class SqliteTransaction(SqliteReader):
         many(_ADD_PHOTO_USE, [(p.sha256, p.ticket, None) for p in effects.photos])
         many(_PUT_NUMBER, effects.numbers)
         if self._taken:
-            self._run(_PUT_COUNTER, ("position", self.position + self._taken))
+            last = self.position + self._taken
+            self._run(_PUT_COUNTER, ("position", last))
+            self._moved |= {"": last, **{scope: new for scope, _, new, _, _ in effects.feed}}
             self._taken = 0
         ledger = self.ledger
         self._run(_PUT_LEDGER, (1, ledger.size, b"".join(ledger.frontier)))
@@ -264,7 +317,7 @@ class SqliteTransaction(SqliteReader):
                 seq,
                 line.chain.key,
                 line.n,
-                head_bytes(line.id),
+                line.digest,
                 line.kind,
                 line.ticket,
                 line.received,

@@ -35,8 +35,16 @@ class Job:
 class Writer:
     """Owns the writing connection and its thread."""
 
-    def __init__(self, hub: Hub, transaction: SqliteTransaction, *, jobs_max: int = 4096) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        transaction: SqliteTransaction,
+        *,
+        jobs_max: int = 4096,
+        people_changed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._hub = hub
+        self._people_changed = people_changed
         self._transaction = transaction
         self.ledger = _ledger(transaction)
         """(size, root) after the last commit, for statements that need no commit of their own."""
@@ -122,6 +130,8 @@ class Writer:
             receipts, positions = self._hub.commit(tx, pushes, commands)
             ledger = _ledger(tx)
         self.ledger = ledger
+        if results:
+            self._people_changed()  # the office's own work is what changes people
         waiting_receipts, waiting_positions = iter(receipts), iter(positions)
         answers: list[Any] = []
         for job in group:

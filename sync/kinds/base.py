@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -199,18 +199,23 @@ class Kind:
     needs_visit: bool = False
     assigns: bool = False
     version: int = 1
+    _table: dict[str, Field] = field(init=False, repr=False, compare=False)
+    _required: tuple[str, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_table", {item.name: item for item in self.fields})
+        object.__setattr__(self, "_required", tuple(item.name for item in self.fields if item.required))
 
     def faults(self, body: Mapping[str, Any]) -> list[str]:
         """Every way the body does not fit the table; empty when it does."""
-        table = {item.name: item for item in self.fields}
-        missing = [f"{item.name} is missing" for item in self.fields if item.required and item.name not in body]
-        unknown = [f"{name[:32]} is not a field of {self.name}" for name in body if name not in table]
-        wrong = [
-            f"{name} {fault}"
-            for name, value in body.items()
-            if name in table and (fault := table[name].type.fault(value)) is not None
-        ]
-        return missing + unknown + wrong
+        found = [f"{name} is missing" for name in self._required if name not in body]
+        for name, value in body.items():
+            item = self._table.get(name)
+            if item is None:
+                found.append(f"{name[:32]} is not a field of {self.name}")
+            elif (fault := item.type.fault(value)) is not None:
+                found.append(f"{name} {fault}")
+        return found
 
     @property
     def private(self) -> frozenset[str]:

@@ -101,7 +101,7 @@ def _under_another_name(push: Push) -> Push:
     heads = [fact_id(head) for head in chain(genesis(name), lines)]
     envelope = replace(push.envelope, journal=name, first=1, n=len(lines), after=fact_id(genesis(name)), head=heads[-1])
     facts = tuple(
-        fact if isinstance(fact, wire.Quarantine) else replace(fact, id=head)
+        fact if isinstance(fact, wire.Quarantine) else fact._replace(id=head)
         for fact, head in zip(push.facts, heads, strict=True)
     )
     return replace(push, envelope=envelope, heads=tuple(heads), facts=facts)

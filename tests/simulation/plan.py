@@ -223,6 +223,8 @@ class Plan:
     def poison(self, handset: Handset) -> None:
         """A newer or broken version of the app wrote something."""
         world, chance = self.world, self.world.chance
+        if not world.tickets:
+            return
         slug, write = chance.choice(POISON)
         own, reading = handset.replica.journal, handset.reading(world.now)
         header = {"n": own.n + 1, "kind": "note", "v": 1, "ticket": chance.choice(world.tickets), "visit": "v-poison",

@@ -142,7 +142,8 @@ def extend(chain: Chain, *raw: bytes) -> Effects:
     effects = Effects(chains=[chain])
     for line, head in zip(raw, heads_of(head_bytes(chain.head) or b"", raw), strict=True):
         chain.n, chain.head = chain.n + 1, fact_id(head)
-        effects.lines.append(Line(chain, chain.n, chain.head, line, "note", "t1", NOON, None, NOON + 500))
+        digest = head_bytes(chain.head) or b""
+        effects.lines.append(Line(chain, chain.n, chain.head, digest, line, "note", "t1", NOON, None, NOON + 500))
     return effects
 
 
@@ -495,7 +496,7 @@ def test_the_ledger_is_the_tree_over_all_facts_in_commit_order_also_after_a_rest
     for turn, count in enumerate([1, 2, 5, 8, 3, 13]):
         with world.group() as tx:
             effects = extend(new_chain(f"j{turn}"), *(b"%d" % n for n in range(count)))
-            tx.ledger.extend([head_bytes(line.id) or b"" for line in effects.lines])
+            tx.ledger.extend([line.digest for line in effects.lines])
             tx.apply(effects)
         if turn % 2:
             world.reopen()
@@ -515,7 +516,7 @@ def spoil_before_apply(tx: Transaction) -> None:
 def spoil_after_apply(tx: Transaction) -> None:
     (chain,) = tx.chains("j1")
     effects = extend(chain, b"never")
-    tx.ledger.extend([head_bytes(line.id) or b"" for line in effects.lines])
+    tx.ledger.extend([line.digest for line in effects.lines])
     tx.apply(effects)
     tx.apply(put(tx, [(load(tx, ("ticket", "t1"))[0], ["hq", "crew:B"]), (record("t5"), ["hq", "crew:B"])]))
     tx.apply(Effects(numbers=[("WO-9", "t5")], photos=[Photo("c" * 64, 1, "t5", "d1")]))
@@ -532,7 +533,7 @@ def spoil_inside_apply(tx: Transaction) -> None:
 def test_a_failed_group_leaves_no_trace_and_the_next_one_works(world: World, spoil: Callable[[Transaction], None]) -> None:
     with world.group() as tx:
         effects = extend(new_chain(), b"one")
-        tx.ledger.extend([head_bytes(line.id) or b"" for line in effects.lines])
+        tx.ledger.extend([line.digest for line in effects.lines])
         tx.apply(effects)
         tx.apply(put(tx, [(record("t1"), ["hq", "crew:A"])]))
     before = look(world)
@@ -544,7 +545,7 @@ def test_a_failed_group_leaves_no_trace_and_the_next_one_works(world: World, spo
         assert tx.ticket_of_number("WO-9") is None
         (chain,) = tx.chains("j1")
         effects = extend(chain, b"two")
-        tx.ledger.extend([head_bytes(line.id) or b"" for line in effects.lines])
+        tx.ledger.extend([line.digest for line in effects.lines])
         tx.apply(effects)
         tx.apply(put(tx, [(record("t5"), ["hq", "crew:B"]), (load(tx, ("ticket", "t1"))[0], ["hq", "crew:A"])]))
     assert rows(world.reader) == [(2, "t5", None), (3, "t1", None)]

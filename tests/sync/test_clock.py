@@ -592,7 +592,7 @@ GRADE_ROWS = [
     (NARROW, None, True, False, Grade.D),
     (NARROW, False, True, True, Grade.C),
     (NARROW, False, True, False, Grade.D),
-    (replace(NARROW, upper=NARROW.upper + 1), True, True, True, Grade.B),
+    (NARROW._replace(upper=NARROW.upper + 1), True, True, True, Grade.B),
     (MIDDLING, True, True, True, Grade.B),
     (MIDDLING, True, False, False, Grade.B),
     (WIDE, True, True, True, Grade.C),

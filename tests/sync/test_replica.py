@@ -561,3 +561,26 @@ def test_one_list_of_commands_cannot_give_one_number_to_two_tickets() -> None:
     with pytest.raises(Refused, match="two tickets"):
         scene.commands(batch)
     assert scene.store.lines() == {}
+
+
+def test_the_first_word_on_a_new_journal_makes_the_phone_ask_about_the_ones_before_it() -> None:
+    """The server may have forgotten them, told nobody, and grown past what this phone remembers of its ledger."""
+    scene = Scene()
+    backup = deepcopy(scene.store)
+    phone, other = scene.phone("a"), scene.phone("b")
+    backup.devices = dict(scene.store.devices)
+    phone.sync()
+    scene.ticket("t1")
+    phone.sync()
+    kept = phone.record("note", "t1", "v1", text="in the journal that is lost")
+    phone.sync()
+    phone.replica.begin_journal(phone.reading(), why="restored")
+    scene.deliver(phone, scene.exchange(phone.replica.request().body))
+    assert [own.stated for own in phone.replica.state.journals] == [2, 0], "the old one confirmed, the new one not sent yet"
+    scene.store.__dict__.update(backup.__dict__)
+    scene.ticket("t1")
+    for index in range(20):
+        scene.office("corrected", "t1", set={"remarks": str(index)})
+    other.sync()
+    phone.sync()
+    assert kept in {identity for identity, _ in scene.store.lines().values()}

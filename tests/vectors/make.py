@@ -59,7 +59,7 @@ def _outcome(found: Fact | Quarantine) -> dict[str, Any]:
     if isinstance(found, Quarantine):
         return {"slug": found.slug}
     base = found.base and [found.base.incarnation, found.base.position]
-    return {"fact": asdict(found) | {"base": base, "body": dict(found.body)}}
+    return {"fact": found._asdict() | {"reading": found.reading._asdict()} | {"base": base, "body": dict(found.body)}}
 
 
 def lines() -> list[dict[str, Any]]:
@@ -285,7 +285,7 @@ def clocks() -> dict[str, Any]:
         moments += [
             {
                 "anchor": name,
-                "reading": asdict(reading),
+                "reading": reading._asdict(),
                 "bounds": _interval(hard),
                 "effective_at": clock.effective_at(reading, anchor, hard),
             }
@@ -311,7 +311,10 @@ def clocks() -> dict[str, Any]:
         {"interval": _interval(hard), "claimed": claimed, "due": asdict(due), "verdict": str(clock.verdict(hard, claimed, due))}
         for hard, claimed in taps
     ]
-    used = {name: anchor and asdict(anchor) for name, anchor in anchors.items()}
+    used = {
+        name: anchor and asdict(anchor) | {"reading": anchor.reading and anchor.reading._asdict()}
+        for name, anchor in anchors.items()
+    }
     return {"anchors": used, "moments": moments, "deadlines": deadlines, "verdicts": verdicts}
 
 

@@ -166,7 +166,7 @@ def thorough(call: Call) -> dict[str, Any]:
 
 
 def where() -> str:
-    return "thread" if threading.current_thread().name.startswith("endpoint") else "loop"
+    return "thread" if threading.current_thread().name.startswith("office") else "loop"
 
 
 async def elsewhere(request: Any) -> Any:
