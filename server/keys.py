@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
+from sync import wire
 from sync.facts import FactId, Statement
 from sync.problems import Refused
 from sync.store import Device
@@ -152,7 +153,7 @@ class KeyRing:
 
     def sign_statement(self, statement: Statement) -> str:
         """The statement as a JWS. Only for what a commit has made durable."""
-        return sign(self._statement.private, self._statement_header, compact_json(statement_claims(statement)))
+        return sign(self._statement.private, self._statement_header, wire.encode(statement_claims(statement)))
 
     def verifier(self) -> StatementVerifier:
         """A verifier of this server's own statements, for anchors inside journals."""

@@ -10,6 +10,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, TextIO
 
 import msgspec
@@ -45,12 +46,23 @@ def _readable() -> Processors:
 
 
 def _json() -> Processors:
-    stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
-    render = structlog.processors.JSONRenderer(serializer=_to_json)
-    return [structlog.processors.add_log_level, stamp, structlog.processors.format_exc_info, render]
+    return [structlog.processors.format_exc_info, _json_line]
 
 
-def _to_json(line: dict[str, Any], **_: Any) -> str:
+def _json_line(_: Any, level: str, line: dict[str, Any]) -> str:
+    """One step instead of three, because every request pays for it."""
+    now = time.time()
+    line["level"] = level
+    line["timestamp"] = f"{_utc(int(now))}.{int(now % 1 * 1e6):06d}Z"
+    return _to_json(line)
+
+
+@lru_cache(2)
+def _utc(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+
+
+def _to_json(line: dict[str, Any]) -> str:
     try:
         return _encode(line).decode()
     except (TypeError, ValueError):  # half a character, or a value that JSON has no word for: logging never fails

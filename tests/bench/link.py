@@ -15,6 +15,8 @@ from typing import Any, TypeVar, cast
 
 import uvloop
 
+from clients.handset.link import PACK_FROM_BYTES
+
 T = TypeVar("T")
 REPLY_WAIT_S = 300.0
 
@@ -91,7 +93,8 @@ class _Connection(asyncio.Protocol):
 
 
 def post(path: str, body: bytes, *, token: str | None = None, packed: bool = True, **headers: str) -> bytes:
-    """The bytes of a POST as a phone sends it: gzip both ways."""
+    """The bytes of a POST as a phone sends it: gzip both ways, but for bodies too short to gain by it."""
+    packed = packed and len(body) >= PACK_FROM_BYTES
     lines = [f"POST {path} HTTP/1.1", "host: bench", "content-type: application/x-ndjson", "accept-encoding: gzip"]
     lines += ["content-encoding: gzip"] if packed else []
     lines += [f"authorization: Bearer {token}"] if token else []
