@@ -23,7 +23,7 @@ from server.app import create_app
 from server.auth import Role, Tokens, hash_password
 from server.keys import KeyRing
 from server.log import configure_log
-from server.service import Clock, DataInUse, Service, address_of, database_path, tell_address
+from server.service import Clock, DataInUse, Service, address_of, database_path, objects_folder, tell_address
 from server.settings import Lang, Settings
 from server.storage import migrate
 from server.storage import tables as t
@@ -49,6 +49,7 @@ def init(settings: Settings) -> tuple[str, str]:
     """Keys, database, first admin. Raises: `Missing` when there is one already."""
     if settings.keys_directory.exists():
         raise Missing(f"{settings.data} is set up already; nothing was changed.")
+    database_path(settings), objects_folder(settings)  # refuse what cannot be used before anything is made
     settings.data.mkdir(parents=True, exist_ok=True)
     KeyRing.create(settings.keys_directory, now_ms=Clock().now_ms())
     password = secrets.token_urlsafe(12)

@@ -15,13 +15,14 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import unquote, urlsplit
 
 from server.auth import Tokens
 from server.desk.office import OfficeRules
 from server.jobs import Housekeeper
 from server.keys import KeyRing, Seals
 from server.seal import SealFault, open_rating
-from server.settings import Settings
+from server.settings import BadSetting, Settings
 from server.storage import migrate
 from server.storage.images import Derivation, Derivatives, Derived, ImageLimits
 from server.storage.objects import FolderObjects, Sha256
@@ -77,7 +78,7 @@ class Service:
         self.hub = Hub(Seals(self.keys), rules, radius_ms=settings.statement_radius_ms, lines_max=settings.lines_max)
         self._roster = Roster()
         self.writer = Writer(self.hub, self._transaction, people_changed=self._roster.forget)
-        self.objects = FolderObjects(settings.data / "objects")
+        self.objects = FolderObjects(objects_folder(settings))
         limits = ImageLimits(pixels_max=settings.photo_pixels_max)
         self.derivation = Derivation(self.objects, self._derived, limits=limits, at_once_max=settings.derivatives_workers)
         self._housekeeper = Housekeeper(self._keep_house)
@@ -200,11 +201,19 @@ class Service:
 
 
 def database_path(settings: Settings) -> Path:
-    """The SQLite file. Raises ValueError for a database this version does not speak to yet."""
-    url = settings.database
-    if not url.startswith("sqlite:///"):
-        raise ValueError(f"Only sqlite:/// databases are supported so far, not {url.split(':', 1)[0]}.")
-    return Path(url.removeprefix("sqlite:///"))
+    """The SQLite file. Raises `BadSetting` for a database this version does not speak to yet."""
+    scheme, _, path = settings.database.partition(":///")
+    if scheme != "sqlite" or not path:
+        raise BadSetting(f"LAMPLIGHTER_DATABASE_URL must be sqlite:///PATH in this version, not {scheme}.")
+    return Path(path)
+
+
+def objects_folder(settings: Settings) -> Path:
+    """The folder that holds photos. Raises `BadSetting` for an object store this version does not speak to yet."""
+    parts = urlsplit(settings.objects)
+    if parts.scheme != "file" or parts.netloc:
+        raise BadSetting(f"LAMPLIGHTER_OBJECTS_URL must be file:///FOLDER in this version, not {parts.scheme or 'a path'}.")
+    return Path(unquote(parts.path))
 
 
 def _take(data: Path) -> IO[str]:
