@@ -180,10 +180,18 @@ class Hub:
     # ------------------------------------------------------------------------------------------------------------ pull
 
     def pull(
-        self, reader: Reader, device: Device, envelope: Envelope, *, after_s: int = 30, jitter_s: int = 90
+        self,
+        reader: Reader,
+        device: Device,
+        envelope: Envelope,
+        *,
+        limit_bytes: int = 2**20,
+        after_s: int = 30,
+        jitter_s: int = 90,
     ) -> Iterator[bytes]:
-        """The page of changes: rows scope by scope, then the end line with the new cursor."""
-        yield from pull(reader, device.scopes, envelope.cursor, envelope.limit_bytes, after_s=after_s, jitter_s=jitter_s)
+        """The page of changes of a device: as much as it asked for, at most `limit_bytes`."""
+        limit = min(envelope.limit_bytes, limit_bytes)
+        yield from pull(reader, device.scopes, envelope.cursor, limit, after_s=after_s, jitter_s=jitter_s)
 
 
 def pull(

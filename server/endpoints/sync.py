@@ -12,7 +12,7 @@ from server.auth import Principal
 from server.service import Service
 from server.web import Call, Later
 from sync import wire
-from sync.hub import Push, Receipt, empty_page, pull
+from sync.hub import Push, Receipt, empty_page
 from sync.problems import Refused
 
 TIME_BYTES_MAX = 1024
@@ -42,15 +42,15 @@ class Sync:
         problem = receipt.problem or self._may_not_pull(push, call.principal)
         if problem is not None:
             return head + _problem(problem)
-        service, settings, scopes, cursor = self._service, self._service.settings, push.device.scopes, push.envelope.cursor
+        service, settings, envelope = self._service, self._service.settings, push.envelope
         spread = {"after_s": settings.sync_after_s, "jitter_s": settings.sync_jitter_s}
-        nothing_new = empty_page(service.incarnation, service.newest, scopes, cursor, **spread)
+        nothing_new = empty_page(service.incarnation, service.newest, push.device.scopes, envelope.cursor, **spread)
         if nothing_new is not None:
             return head + nothing_new
         reader = service.reader()
-        limit_bytes = min(push.envelope.limit_bytes, settings.reply_bytes_max)
         with reader.snapshot():
-            return head + b"".join(pull(reader, scopes, cursor, limit_bytes, **spread))
+            page = service.hub.pull(reader, push.device, envelope, limit_bytes=settings.reply_bytes_max, **spread)
+            return head + b"".join(page)
 
     def time(self, call: Call) -> bytes | Later:
         """The same without a pull: where the journal stands and what time it is, in one small request."""
