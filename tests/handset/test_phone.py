@@ -120,12 +120,12 @@ def test_a_ticket_raised_in_the_field_is_worked_on_before_anybody_else_knows_it(
 
 
 def test_a_raised_ticket_stays_in_sight_while_it_is_stored_but_its_row_has_not_come_down(field: Field, tmp_path: Path) -> None:
-    phone, helper = field.phone("m1"), field.phone("m3")
+    phone, carrier = field.phone("m1"), field.phone("m3")
     phone.sync()
     raised = phone.raise_ticket({"kind": "hazard", "address": "桥头"})
     phone.arrive(raised.ticket)
     phone.bundle_out(tmp_path / "bundle")
-    helper.bundle_in(tmp_path / "bundle", reply=tmp_path / "reply")
+    carrier.bundle_in(tmp_path / "bundle", reply=tmp_path / "reply")
     phone.bundle_in(tmp_path / "reply")
     assert phone.replica.waiting == 0
     assert [view["state"] for view in phone.tickets() if view["id"] == raised.ticket] == ["on_site"]
@@ -496,29 +496,29 @@ def test_a_phone_whose_records_were_wiped_says_so_and_does_not_pretend_to_be_new
 
 
 def test_a_bundle_goes_by_another_phone_as_often_as_one_likes_and_its_reply_comes_back(field: Field, tmp_path: Path) -> None:
-    ticket, lost, helper = field.server.ticket(), field.phone("m1"), field.phone("m3")
-    lost.sync(), helper.sync()
+    ticket, lost, carrier = field.server.ticket(), field.phone("m1"), field.phone("m3")
+    lost.sync(), carrier.sync()
     work(lost, ticket)
     bundle = lost.bundle_out(tmp_path / "bundle")
     assert (bundle.lines, bundle.rest) == (7, 0) and lost.replica.waiting == 7
     for _ in range(2):
-        carried = helper.bundle_in(tmp_path / "bundle", reply=tmp_path / "reply")
+        carried = carrier.bundle_in(tmp_path / "bundle", reply=tmp_path / "reply")
         assert carried.statement is not None and carried.statement.n == 8
     assert field.server.view(ticket)["state"] == "completed" and server_lines(field, lost) == 8
     taken = lost.bundle_in(tmp_path / "reply").applied
     assert taken is not None and taken.stated == 7 and lost.replica.waiting == 0
-    assert helper.bundle_in(tmp_path / "reply").applied is None, "a reply to somebody else says nothing to this phone"
+    assert carrier.bundle_in(tmp_path / "reply").applied is None, "a reply to somebody else says nothing to this phone"
     assert lost.sync().stated == 0 and lost.differences() == []
 
 
 def test_a_bundle_and_the_phone_itself_may_both_arrive(field: Field, tmp_path: Path) -> None:
-    ticket, phone, helper = field.server.ticket(), field.phone("m1"), field.phone("m2")
+    ticket, phone, carrier = field.server.ticket(), field.phone("m1"), field.phone("m2")
     phone.sync()
     phone.arrive(ticket)
     phone.bundle_out(tmp_path / "bundle")
     phone.note(ticket, "later")
     phone.sync()
-    helper.bundle_in(tmp_path / "bundle")
+    carrier.bundle_in(tmp_path / "bundle")
     visit = next(iter(field.server.view(ticket)["visits"].values()))
     assert visit["arrived"] and len(visit["notes"]) == 1 and server_lines(field, phone) == 3
 
