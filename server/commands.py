@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import json
+import os
 import secrets
 import shutil
 import socket
@@ -24,7 +25,7 @@ from server.auth import Role, Tokens, hash_password
 from server.keys import KeyRing
 from server.log import configure_log
 from server.service import Clock, DataInUse, Service, address_of, database_path, objects_folder, tell_address
-from server.settings import Lang, Settings
+from server.settings import Lang, Settings, unknown_variables
 from server.storage import migrate
 from server.storage import tables as t
 from server.storage.queries import Queries
@@ -269,6 +270,9 @@ class Finding:
 def doctor(settings: Settings) -> list[Finding]:
     """Effective settings without secrets, versions, keys, database, disk and clock."""
     findings = [Finding(f"setting {name}", True, value) for name, value in settings.describe().items()]
+    findings += [
+        Finding("variable", False, f"{name} is no setting; see the names above") for name in unknown_variables(os.environ)
+    ]
     findings.append(Finding("python", sys.version_info >= (3, 11), sys.version.split()[0]))
     findings.append(_sqlite())
     findings.append(_keys(settings))

@@ -69,15 +69,23 @@ class Desk:
 
     def create(self, call: Call) -> Reply:
         """Open a ticket and dispatch it: area by position, station by area, crew by shift, skills and expected arrival."""
-        fields = {name: value for name, value in call.json().items() if name != "dispatch"}
+        fields = call.json()
         now = self._service.now_ms()
         fields.setdefault("received_at", now)
-        identity = self._service.new_id()
-        fields.setdefault("number", _number(identity))
+        identity, number = self._new_name()
+        fields.setdefault("number", number)
         plan = intake.plan(identity, fields, self._ground(), author(call.principal), now)
         position = self._service.writer.command(plan.commands)
         document = {"id": identity, "number": fields["number"], "position": position, "crew": plan.crew, "reason": plan.reason}
         return Reply(document, status=201)
+
+    def _new_name(self) -> tuple[str, str]:
+        """A new ticket's id and a number nobody has: short enough to say, and so not unique by itself."""
+        while True:
+            identity = self._service.new_id()
+            number = _number(identity)
+            if self._service.queries().ticket_id(number) is None:
+                return identity, number
 
     def command(self, call: Call) -> dict[str, Any]:
         """Say something about a ticket. `seen`: the position that was on the screen; a newer one is refused as stale."""
@@ -224,5 +232,5 @@ def _line(line: TicketLine) -> dict[str, Any]:
 
 
 def _number(identity: str) -> str:
-    """A number people can say: WO- and the last ten digits of the id."""
-    return f"WO-{int(identity.replace('-', '')[-9:], 16):010d}"[:13]
+    """A number people can say: WO- and ten digits from the random end of the id."""
+    return f"WO-{int(identity[-12:], 16) % 10**10:010d}"

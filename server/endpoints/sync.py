@@ -64,7 +64,12 @@ class Sync:
         if settled is not None:
             return reply(push, settled)
         service.spend(push.device.id, len(push.raw))
-        return Later(service.writer.push(push), lambda receipt: reply(push, receipt))
+        try:
+            stored = service.writer.push(push)
+        except Refused:
+            service.spend(push.device.id, -len(push.raw))  # turned away, not stored: it comes again and is counted then
+            raise
+        return Later(stored, lambda receipt: reply(push, receipt))
 
     def _stated(self, receipt: Receipt) -> bytes:
         return wire.encode({"statement": self._service.statement(receipt)}) + b"\n"

@@ -202,12 +202,6 @@ class Queries:
         statement = _photo.update().values(details=_p("d")).where(_photo.c.sha256 == _p("s"))
         self._writing().run(compiled(statement), (details, sha256))
 
-    def photo_counts(self) -> tuple[int, int]:
-        """(named by facts, bytes received)."""
-        text = compiled(select(func.count(), func.count(_photo.c.received_at)))
-        named, received = self._run(text).fetchone()
-        return int(named), int(received)
-
 
 def _view(tail: bytes) -> Mapping[str, Any]:
     view: Mapping[str, Any] = json.loads(b"{" + tail)["put"]

@@ -324,3 +324,11 @@ def test_roles_of_the_office_do_what_they_may_and_no_more(world: World) -> None:
     assert refused(world, ticket, "cancel", role=Role.AGENT) == "forbidden"
     assert refused(world, ticket, "cancel", role=Role.HQ) == "forbidden"
     good(world.ask("POST", f"/v1/tickets/{ticket}/cancel", role=Role.DISPATCHER, json={}))
+
+
+def test_a_generated_number_that_is_taken_is_drawn_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken, free = "01a20000-0000-7000-8000-00000000000a", "01a20000-0000-7000-8000-00000000000b"
+    drawn = iter([taken, taken, free])
+    monkeypatch.setattr(world.service, "new_id", lambda: next(drawn, free))
+    made = [good(world.ask("POST", "/v1/tickets", json={"kind": "fault_repair"})).json() for _ in range(2)]
+    assert [(row["id"], row["number"]) for row in made] == [(taken, "WO-0000000010"), (free, "WO-0000000011")]
