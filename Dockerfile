@@ -1,5 +1,13 @@
 # syntax=docker/dockerfile:1
-# Two stages: the first builds the wheel, the second installs it on top of the hash-locked requirements and nothing else.
+# Three stages: the first builds the web app, the second the wheel with it, the third installs that on top of the hash-locked
+# requirements and nothing else.
+FROM node:22-slim AS web
+WORKDIR /src
+COPY clients/web/package.json clients/web/package-lock.json clients/web/.npmrc ./
+RUN npm ci --no-fund --no-audit
+COPY clients/web ./
+RUN npm run build
+
 FROM python:3.13-slim AS build
 WORKDIR /src
 COPY requirements-dev.txt ./
@@ -9,6 +17,7 @@ COPY sync sync
 COPY server server
 COPY migrations migrations
 COPY clients clients
+COPY --from=web /src/dist clients/web/dist
 RUN python -m hatchling build -t wheel -d /dist
 
 FROM python:3.13-slim

@@ -7,7 +7,7 @@ runs, else to one that lives for just this command. Exit 0 done, 1 refused, 2 us
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +19,7 @@ from server import commands
 from server.commands import Office, Said
 from server.keys import KeyFault
 from server.settings import BadSetting, load_settings
-from server.words import say
+from server.words import language, say
 from sync.problems import Refused
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=say("app"))
@@ -52,8 +52,12 @@ def migrate() -> None:
 
 
 @app.command(help=say("serve"))
-def serve() -> None:
-    commands.serve(load_settings(), lambda address: err.print(say("serving", address=address)))
+def serve(
+    tls_cert: Annotated[Path | None, typer.Option("--tls-cert", help=say("arg.tls_cert"))] = None,
+    tls_key: Annotated[Path | None, typer.Option("--tls-key", help=say("arg.tls_key"))] = None,
+) -> None:
+    given = {name: value for name, value in (("tls_cert", tls_cert), ("tls_key", tls_key)) if value is not None}
+    commands.serve(load_settings(**given), lambda address: err.print(say("serving", address=address)))
 
 
 @app.command(help=say("doctor"))
@@ -88,7 +92,8 @@ def demo(
 def enrol(member: Annotated[str, typer.Option("--member", help="Member id.")]) -> None:
     said = _ask(lambda office: office.post("/v1/enrol-codes", {"member": member}))
     out.print(say("code", member=member, code=said["code"], address=said["address"]))
-    out.print(commands.qr(f"{said['address']}/enrol#{said['code']}"), highlight=False)
+    out.print(said["link"])
+    out.print(commands.qr(said["link"]), highlight=False)
 
 
 @app.command(help=say("token"))
@@ -219,6 +224,29 @@ def import_tickets(
     out.print_json(data=_import("tickets", file, options))
 
 
+@imports.command("guide", help=say("guide"))
+def import_guide(
+    file: Path,
+    kinds: Annotated[str | None, typer.Option("--kinds", help=say("arg.kinds"))] = None,
+    causes: Annotated[str | None, typer.Option("--causes", help=say("arg.causes"))] = None,
+    version: Annotated[int | None, typer.Option("--version", min=1, help=say("arg.version"))] = None,
+    dry_run: DryRun = False,
+) -> None:
+    options = {"kinds": kinds, "causes": causes, "version": None if version is None else str(version), "dry_run": dry_run}
+    try:
+        said = _import("guide", file, options)
+    except Said as refusal:
+        if refusal.problem.get("slug") != "bad-form":
+            raise
+        _findings("guide.fault", refusal.problem["faults"])
+        _findings("guide.note", refusal.problem["notes"])
+        err.print(say("guide.refused", file=file.name, count=len(refusal.problem["faults"])), style="red")
+        raise typer.Exit(1) from refusal
+    _findings("guide.note", said["notes"])
+    outcome = "guide.known" if not said["new"] else "guide.would" if dry_run else "guide.done"
+    out.print(say(outcome, **{name: said[name] for name in ("version", "steps", "photos")}, title=said["title"][_tongue()]))
+
+
 @app.command(help=say("export"))
 def export(
     kind: Annotated[str, typer.Argument(help=say("arg.kind"))],
@@ -240,6 +268,19 @@ def _import(what: str, file: Path, options: dict[str, Any]) -> Any:
         raise typer.BadParameter(say("no_file", file=file))
     with err.status(say("reading", file=file.name)):
         return _ask(lambda office: office.upload(f"/v1/import/{what}", options, file.read_bytes()))
+
+
+def _findings(heading: str, findings: Sequence[dict[str, Any]]) -> None:
+    """What an import found, one a line with its place, and below it what to do."""
+    for finding in findings:
+        place = " ".join(str(part) for part in (finding["sheet"], finding["row"] or "") if part)
+        out.print(say(heading, place=place, what=finding["what"][_tongue()]), markup=False)
+        out.print(f"  → {finding['instead'][_tongue()]}", style="dim", markup=False)
+
+
+def _tongue() -> str:
+    """The person's language as labels name it."""
+    return str(language()).split("-")[0]
 
 
 def _command(name: str, command: str, seen: int | None, **content: Any) -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from server.auth import Role
-from server.endpoints import health, openapi
+from server.endpoints import health, openapi, pages
+from server.endpoints.customer import FORM_BYTES_MAX, Customer
 from server.endpoints.desk import Desk
 from server.endpoints.devices import Devices
 from server.endpoints.exports import Exports
+from server.endpoints.guides import Guides
+from server.endpoints.pages import page_routes
 from server.endpoints.photos import PhotoLimits, PhotoService, photo_routes
 from server.endpoints.sync import TIME_BYTES_MAX, Sync
 from server.log import AccessLog
@@ -26,10 +30,14 @@ COMMAND = (Role.DISPATCHER, Role.ADMIN)
 INTAKE = (Role.AGENT, Role.DISPATCHER, Role.ADMIN)
 READ_OUT = (Role.HQ, Role.INTEGRATOR, Role.SUPERVISOR, Role.ADMIN)
 ADMIN = (Role.ADMIN,)
+HTML = "text/html"
 
 
-def create_app(service: Service, *, access_log: bool = True) -> Starlette:
-    """The application over a service. The service is closed when the application's lifespan ends."""
+def create_app(service: Service, *, access_log: bool = True, web_app: Path = pages.BUILT) -> Starlette:
+    """The application over a service; `web_app` is the folder of the built web app.
+
+    The service is closed when the application's lifespan ends.
+    """
     settings = service.settings
     web = Web(
         service.tokens,
@@ -48,11 +56,13 @@ def create_app(service: Service, *, access_log: bool = True) -> Starlette:
             service.photo_completed,
             photos.may_send,
             photos.may_read,
+            photos.stand_in,
             service.now_ms,
             service.derivation,
             PhotoLimits(settings.photo_bytes_max, upload_expiry_ms=settings.upload_hours * 3_600_000),
         )
     )
+    routes += page_routes(web_app)
     routes.append(Route("/openapi.json", web.handle(openapi.document(routes, settings.address)), methods=["GET"]))
 
     @asynccontextmanager
@@ -75,6 +85,8 @@ def create_app(service: Service, *, access_log: bool = True) -> Starlette:
 def _routes(service: Service, web: Web) -> list[Route]:
     settings = service.settings
     sync, devices, desk, exports = Sync(service), Devices(service), Desk(service), Exports(service)
+    guides = Guides(service)
+    customer = Customer(service)
     checks = {
         "database": lambda: None if service.reader().incarnation == service.incarnation else "another history",
         "disk": health.disk_free(settings.data, settings.disk_free_bytes_min),
@@ -106,9 +118,17 @@ def _routes(service: Service, web: Web) -> list[Route]:
         post("/v1/import/areas", desk.import_areas, ADMIN, settings.import_bytes_max),
         post("/v1/import/org", desk.import_org, ADMIN, settings.import_bytes_max),
         post("/v1/import/tickets", desk.import_tickets, ADMIN, settings.import_bytes_max),
+        post("/v1/import/guide", guides.import_guide, ADMIN, settings.import_bytes_max),
+        get("/v1/guides", guides.list, OFFICE),
         get("/v1/hq/feed", exports.feed, READ_OUT),
         get("/v1/hq/export/{kind}", exports.table, READ_OUT),
         get("/v1/hq/devices", exports.devices, READ_OUT),
+        Route("/r/{token}", web.handle(customer.show, lane=web.customers, media_type=HTML), methods=["GET"]),
+        Route(
+            "/r/{token}",
+            web.handle(customer.answer, body_bytes_max=FORM_BYTES_MAX, lane=web.customers, media_type=HTML),
+            methods=["POST"],
+        ),
         get("/livez", health.livez),
         get("/readyz", health.readyz(checks)),
     ]

@@ -20,11 +20,12 @@ import httpx
 import segno
 import uvicorn
 
+from server import tls
 from server.app import create_app
 from server.auth import Role, Tokens, hash_password
 from server.keys import KeyRing
 from server.log import configure_log
-from server.service import Clock, DataInUse, Service, address_of, database_path, objects_folder, tell_address
+from server.service import Clock, DataInUse, Service, address_of, certificate_of, database_path, objects_folder, tell_address
 from server.settings import Lang, Settings, unknown_variables
 from server.storage import migrate
 from server.storage import tables as t
@@ -36,7 +37,11 @@ ADMIN = "admin"
 
 
 class Said(Exception):
-    """The server refused; the message is its problem's detail, with slug and action."""
+    """The server refused; the message is its problem's detail with the slug, and `problem` the whole document."""
+
+    def __init__(self, message: str, problem: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.problem = problem or {}
 
 
 class Missing(Exception):
@@ -83,16 +88,19 @@ def open_service(settings: Settings) -> Service:
 
 def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     """Run until interrupted."""
+    pair = tls.pair_of(settings)
     try:
         service = open_service(settings)
     except DataInUse as error:
         raise Missing(str(error)) from error
     configure_log()
-    server = Server(service)
+    server = Server(service, pair=pair)
+    server.config.load()  # certificate and key are read now: what is told below is what will be shown
     listener = listen(settings)
     host, port = listener.getsockname()[:2]
-    tell_address(settings.data, f"http://{host}:{port}")
-    ready(settings.public_url or f"http://{host}:{port}")
+    address = f"{settings.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+    tell_address(settings.data, address, pair.leaf if pair else None)
+    ready(settings.public_url or address)
     _spare_the_collector()
     server.run(sockets=[listener])
 
@@ -107,7 +115,7 @@ def _spare_the_collector() -> None:
 class Server(uvicorn.Server):
     """uvicorn with the product's settings over one service."""
 
-    def __init__(self, service: Service, *, access_log: bool = True) -> None:
+    def __init__(self, service: Service, *, access_log: bool = True, pair: tls.Pair | None = None) -> None:
         app = create_app(service, access_log=access_log)
         super().__init__(
             uvicorn.Config(
@@ -121,6 +129,8 @@ class Server(uvicorn.Server):
                 date_header=False,
                 proxy_headers=False,  # nothing here believes an address a client names
                 backlog=2048,
+                ssl_certfile=pair.cert if pair else None,
+                ssl_keyfile=pair.key if pair else None,
             )
         )
 
@@ -181,7 +191,8 @@ class Office:
         if response.status_code >= 400:
             problem = _problem(response)
             title = f"{problem['title_zh']} " if language() is Lang.ZH and "title_zh" in problem else ""
-            raise Said(f"{title}{problem.get('detail') or response.text[:300]}  [{problem.get('slug', response.status_code)}]")
+            slug = problem.get("slug", response.status_code)
+            raise Said(f"{title}{problem.get('detail') or response.text[:300]}  [{slug}]", problem)
         return response
 
 
@@ -233,7 +244,10 @@ def _client(settings: Settings, address: str) -> httpx.Client:
     keys = KeyRing.load(settings.keys_directory)
     tokens = Tokens(keys, lambda: clock.now_ms() / 1000, new_id=lambda: secrets.token_hex(8))
     bearer = tokens.issue("user:command-line", Role.ADMIN, minutes=60)
-    return httpx.Client(base_url=address, headers={"authorization": f"Bearer {bearer}"}, timeout=600, trust_env=False)
+    certificate = certificate_of(settings.data)
+    verify = tls.trusting(certificate) if certificate else True
+    headers = {"authorization": f"Bearer {bearer}"}
+    return httpx.Client(base_url=address, headers=headers, timeout=600, trust_env=False, verify=verify)
 
 
 def fields_of(pairs: Sequence[str]) -> dict[str, Any]:
@@ -277,6 +291,7 @@ def doctor(settings: Settings) -> list[Finding]:
     findings.append(_sqlite())
     findings.append(_keys(settings))
     findings.append(_database(settings))
+    findings.append(Finding("https", *tls.look(settings, tls.utc_now())))
     where = settings.data if settings.data.exists() else settings.data.absolute().parent
     free = shutil.disk_usage(where).free
     enough = free >= settings.disk_free_bytes_min

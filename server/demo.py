@@ -11,11 +11,13 @@ import sys
 import tempfile
 import threading
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from rich.console import Console
 
-from clients.demo import story
+from clients.demo import story, visitor
 from server import commands
 from server.auth import Role
 from server.service import Service
@@ -36,7 +38,9 @@ def run_demo(*, once: bool, language: str, console: Console) -> int:
 
 
 def _tell(folder: Path, *, once: bool, language: str, console: Console) -> int:
-    settings = load_settings(data=folder / "data", listen=f"127.0.0.1:{_free_port()}", public_url=None)
+    settings = load_settings(
+        data=folder / "data", listen=f"127.0.0.1:{_free_port()}", public_url=None, tls_cert=None, tls_key=None
+    )
     with console.status(say("setting_up")):
         login, password = commands.init(settings)
         service = Service(settings)
@@ -45,15 +49,21 @@ def _tell(folder: Path, *, once: bool, language: str, console: Console) -> int:
         pace_s = 1.0 if console.is_terminal and not once else 0.0
         result = story.run(address, admin, folder / "work", language, console, pace_s)
         if result.holds and not once:
-            _stay(settings, folder / "work", address, login, password, console)
+            invitation = visitor.invite(address, admin, language)
+            _stay(settings, folder / "work", address, (login, password), invitation, console)
         return result.exit_status
 
 
-def _stay(settings: Settings, work: Path, address: str, login: str, password: str, console: Console) -> None:
+def _stay(
+    settings: Settings, work: Path, address: str, admin: tuple[str, str], invitation: visitor.Invitation, console: Console
+) -> None:
     """Say what to try next, and wait for Ctrl-C."""
     program = f"{sys.executable} -m server"
-    values = {"address": address, "data": settings.data, "login": login, "password": password, "program": program}
-    console.print(say("try_next", work=work, **values))
+    values = {"address": address, "data": settings.data, "login": admin[0], "password": admin[1], "program": program}
+    # A browser trusts `localhost` as it trusts HTTPS, on this machine and behind `adb reverse` alike.
+    app = f"http://localhost:{urlsplit(address).port}/crew/#enrol={invitation.code}"
+    console.print(say("try_next", work=work, app=app, **values, **asdict(invitation)))
+    console.print(commands.qr(app), highlight=False)
     with suppress(KeyboardInterrupt):
         threading.Event().wait()
     console.print(say("bye"))

@@ -24,6 +24,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from sync import wire
 from sync.facts import FactId, Statement
@@ -137,6 +138,15 @@ class KeyRing:
         """(kid, key) now in charge of `use`."""
         key = self._current(use)
         return key.kid, key.private
+
+    def derived(self, purpose: str) -> bytes:
+        """A secret of 32 bytes for one purpose, the same for as long as these keys live.
+
+        It follows from the root, the only key that never changes hands; what is derived says nothing of the root (HKDF,
+        RFC 5869), and one purpose's secret says nothing of another's.
+        """
+        secret = self.root.private.private_numbers().private_value.to_bytes(32, "big")
+        return HKDF(hashes.SHA256(), 32, salt=None, info=f"lamplighter/{purpose}".encode()).derive(secret)
 
     @property
     def root_jwk(self) -> dict[str, str]:

@@ -21,14 +21,16 @@ from server.auth import Tokens
 from server.desk.office import OfficeRules
 from server.jobs import Housekeeper
 from server.keys import KeyRing, Seals
-from server.seal import SealFault, open_rating
+from server.seal import SealFault, open_own_rating, open_rating
 from server.settings import BadSetting, Settings
 from server.storage import migrate
 from server.storage.images import Derivation, Derivatives, Derived, ImageLimits
 from server.storage.objects import FolderObjects, Sha256
 from server.storage.queries import Queries
+from server.storage.reference import reference_records
 from server.storage.store import Roster, SqliteReader, SqliteTransaction, begin_history, connect
 from server.storage.writer import Writer
+from server.visit_links import Assignment, VisitLinks
 from sync.facts import Statement
 from sync.hub import Hub, Receipt
 from sync.ids import uuid7
@@ -74,10 +76,12 @@ class Service:
         self._readers = threading.local()
         self._transaction = SqliteTransaction(connect(self.path, writer=True))
         self._begin()
-        rules = OfficeRules(self._open_rating)
+        self.links = VisitLinks(self.keys)
+        rules = OfficeRules(self._open_rating, lambda ticket, fence: self.links.path(Assignment(ticket, fence)))
         self.hub = Hub(Seals(self.keys), rules, radius_ms=settings.statement_radius_ms, lines_max=settings.lines_max)
         self._roster = Roster()
-        self.writer = Writer(self.hub, self._transaction, people_changed=self._roster.forget)
+        self.writer = Writer(self.hub, self._transaction, people_changed=self._roster.forget, reference=reference_records)
+        self.writer.work(lambda tx: None, refers=True)  # a database of an earlier version has published none yet
         self.objects = FolderObjects(objects_folder(settings))
         limits = ImageLimits(pixels_max=settings.photo_pixels_max)
         self.derivation = Derivation(self.objects, self._derived, limits=limits, at_once_max=settings.derivatives_workers)
@@ -160,17 +164,21 @@ class Service:
 
     def photo_completed(self, sha256: Sha256, size_bytes: int) -> None:
         """All bytes are here and re-hashed: tell each ticket that names them, once, and have pictures made."""
-        untold = [ticket for ticket, told in self.queries().photo_tickets(sha256).items() if not told]
-        if untold:
+        queries = self.queries()
+        # Of a preview or copy no ticket is told: it waits for the photo itself.
+        untold = [use.ticket for use in queries.photo_uses(sha256) if use.form == "original" and use.told_at is None]
+        photo = queries.photo(sha256)
+        if untold or (photo is not None and photo.received_at is None):
             now = self.now_ms()
             body = {"sha256": str(sha256), "size_bytes": size_bytes}
 
             def mark(tx: SqliteTransaction) -> None:
-                Queries(tx).mark_photo_received(sha256, now)
+                Queries(tx).mark_photo_received(sha256, size_bytes, now)
                 Queries(tx).mark_tickets_told(sha256, untold, now)
 
             # The tickets first: told twice does no harm, told never would leave them waiting for bytes that are here.
-            self.writer.command([Command("photo_received", "system:photos", ticket, body, now) for ticket in untold])
+            if untold:
+                self.writer.command([Command("photo_received", "system:photos", ticket, body, now) for ticket in untold])
             self.writer.work(mark)
         self.derivation.submit(sha256)
 
@@ -186,14 +194,12 @@ class Service:
         self.writer.work(lambda tx: Queries(tx).set_photo_details(sha256, details))
 
     def _open_rating(self, sealed: Mapping[str, Any]) -> Mapping[str, Any]:
-        answer = open_rating(
-            self.keys,
-            str(sealed["sealed"]),
-            ticket=str(sealed["ticket"]),
-            visit=str(sealed["visit"]),
-            opened=str(sealed["opened"]),
-            kid=str(sealed["kid"]),
-        )
+        text, kid = str(sealed["sealed"]), str(sealed["kid"])
+        if "assignment" in sealed:
+            answer = open_own_rating(self.keys, text, assignment=str(sealed["assignment"]), kid=kid)
+        else:
+            place = {name: str(sealed[name]) for name in ("ticket", "visit", "opened")}
+            answer = open_rating(self.keys, text, kid=kid, **place)
         return {"fault": str(answer)} if isinstance(answer, SealFault) else answer
 
 
@@ -227,17 +233,31 @@ def _take(data: Path) -> IO[str]:
     return handle
 
 
-def tell_address(data: Path, address: str) -> None:
-    """Leave word where the server that owns this folder listens, for command lines beside it."""
-    (data / "server.json").write_text(json.dumps({"address": address, "pid": os.getpid()}))
+def tell_address(data: Path, address: str, certificate: str | None = None) -> None:
+    """Leave word where the server that owns this folder listens, for command lines beside it.
+
+    With the certificate itself, not its file: that may be renewed while the server still shows the old one.
+    """
+    word = {"address": address, "pid": os.getpid(), "certificate": certificate}
+    (data / "server.json").write_text(json.dumps(word))
 
 
 def address_of(data: Path) -> str | None:
     """Where the owner of this folder listens, if it said so."""
+    return _told(data, "address")
+
+
+def certificate_of(data: Path) -> str | None:
+    """The certificate the owner of this folder shows (PEM), if it speaks HTTPS."""
+    return _told(data, "certificate")
+
+
+def _told(data: Path, name: str) -> str | None:
     try:
-        return str(json.loads((data / "server.json").read_text())["address"])
+        found = json.loads((data / "server.json").read_text())[name]
     except (OSError, ValueError, KeyError):
         return None
+    return None if found is None else str(found)
 
 
 def forget_address(data: Path) -> None:

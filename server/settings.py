@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     listen: Listen = "127.0.0.1:8640"
     public_url: WebAddress | None = None
     """How phones and browsers reach the server; None: the address it listens on."""
+    tls_cert: Path | None = None
+    """PEM file of the certificate and its chain; with `tls_key` the server speaks HTTPS itself. None: plain HTTP."""
+    tls_key: Path | None = None
     lang: Lang = Field(default_factory=lambda: language_of(os.environ))
 
     # One request. 1 MiB and 2,000 lines: protocol §2; 16 KiB a line: protocol §1.
@@ -135,7 +138,11 @@ class Settings(BaseSettings):
     @property
     def address(self) -> str:
         """How phones and browsers reach the server."""
-        return self.public_url or f"http://{self.listen}"
+        return self.public_url or f"{self.scheme}://{self.listen}"
+
+    @property
+    def scheme(self) -> str:
+        return "http" if self.tls_cert is None else "https"
 
     def describe(self) -> dict[str, str]:
         """Every variable with the value in effect, passwords masked: what `doctor` prints."""

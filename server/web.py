@@ -64,7 +64,7 @@ class Call:
 
     def header(self, name: str) -> str | None:
         """The first header of that name (lower case), or None."""
-        value = _header(self.scope, name.encode())
+        value = header_of(self.scope, name.encode())
         return None if value is None else value.decode("latin-1")
 
     def query(self) -> dict[str, str]:
@@ -141,6 +141,7 @@ class Web:
         self.tokens = tokens
         self.office = Lane("office", workers=workers, at_once_max=10 * workers)
         self.phones = Lane("phones", workers=phone_workers, at_once_max=phones_at_once_max)
+        self.customers = Lane("customers", workers=2, at_once_max=32)  # strangers: they may keep nobody waiting but each other
         self.request_bytes_max = request_bytes_max
         self.decompressed_bytes_max = decompressed_bytes_max
 
@@ -152,6 +153,7 @@ class Web:
         roles: Collection[Role] | None = None,
         quick: Quick | None = None,
         lane: Lane | None = None,
+        media_type: str | None = None,
     ) -> Endpoint:
         """An endpoint for `Route(path, …, methods=[…])`.
 
@@ -161,20 +163,22 @@ class Web:
 
         `quick` is tried first for short bodies, on the event loop itself, and returns None for what is not quick after
         all: a thread costs as much as a whole idle sync. It must not write and must not wait. `lane` is the office's unless
-        given.
+        given. `media_type` of what is answered matters for the API's description alone, where it is not JSON.
         """
-        return Endpoint(self, function, body_bytes_max or self.request_bytes_max, roles, quick, lane or self.office)
+        bytes_max = body_bytes_max or self.request_bytes_max
+        return Endpoint(self, function, bytes_max, roles, quick, lane or self.office, media_type)
 
     def close(self) -> None:
         """Waits for the calls under way."""
         self.office.pool.shutdown()
         self.phones.pool.shutdown()
+        self.customers.pool.shutdown()
 
 
 class Endpoint:
     """A plain function at the edge, as an ASGI application."""
 
-    __slots__ = ("_body_bytes_max", "_decompressed_bytes_max", "_lane", "_quick", "_web", "function", "roles")
+    __slots__ = ("_body_bytes_max", "_decompressed_bytes_max", "_lane", "_quick", "_web", "function", "media_type", "roles")
 
     def __init__(
         self,
@@ -184,8 +188,10 @@ class Endpoint:
         roles: Collection[Role] | None,
         quick: Quick | None,
         lane: Lane,
+        media_type: str | None,
     ) -> None:
         self._lane = lane
+        self.media_type = media_type
         self._web = web
         self.function = function
         self._quick = quick
@@ -203,7 +209,7 @@ class Endpoint:
         else:
             rendered = self._answer_quickly(scope, body) or await self._answer_beside(scope, body)
         if isinstance(rendered.body, bytes):
-            await _send_whole(scope, send, rendered)
+            await send_whole(scope, send, rendered)
         else:
             await _send_stream(self._lane.pool, scope, receive, send, rendered)
 
@@ -241,11 +247,11 @@ class Endpoint:
             scope[PRINCIPAL] = principal.role
         if self.roles is not None:
             require(principal, *self.roles)
-        plain = decompressed(body, _header(scope, b"content-encoding"), self._decompressed_bytes_max)
+        plain = decompressed(body, header_of(scope, b"content-encoding"), self._decompressed_bytes_max)
         return Call(scope["method"], scope.get("path_params", {}), plain, principal, request_id(scope), scope)
 
     def _principal(self, scope: Scope) -> Principal | None:
-        header = _header(scope, b"authorization")
+        header = header_of(scope, b"authorization")
         if header is None or header[:7].lower() != b"bearer ":
             return None
         try:
@@ -262,7 +268,7 @@ def _guarded(scope: Scope, make: Callable[[], Answer | Later | None]) -> Rendere
         answer = make()
         if answer is None or isinstance(answer, Later):
             return answer
-        return render(answer, _accepts_gzip(_header(scope, b"accept-encoding")))
+        return render(answer, accepts_gzip(header_of(scope, b"accept-encoding")))
     except Refused as refused:
         return problem(refused, request_id(scope))
     except Exception:
@@ -283,7 +289,7 @@ class ClientGone(Exception):
 
 async def read_body(scope: Scope, receive: Receive, bytes_max: int) -> bytes:
     """The whole body as sent. Raises Refused("too-large") as early as it is known, and ClientGone."""
-    declared = _header(scope, b"content-length")
+    declared = header_of(scope, b"content-length")
     if declared is not None and declared.isdigit() and int(declared[:20]) > bytes_max:
         raise _too_large(bytes_max)
     chunks: list[bytes] = []
@@ -409,7 +415,7 @@ def _is_text(media_type: str) -> bool:
 
 
 @lru_cache(256)
-def _accepts_gzip(header: bytes | None) -> bool:
+def accepts_gzip(header: bytes | None) -> bool:
     for part in (header or b"").lower().split(b","):
         name, _, quality = part.partition(b";")
         if name.strip() in (b"gzip", b"*"):
@@ -417,13 +423,11 @@ def _accepts_gzip(header: bytes | None) -> bool:
     return False
 
 
-async def _send_whole(scope: Scope, send: Send, rendered: Rendered) -> None:
+async def send_whole(scope: Scope, send: Send, rendered: Rendered) -> None:
     assert isinstance(rendered.body, bytes)
-    headers = [
-        *rendered.headers,
-        (b"content-length", str(len(rendered.body)).encode()),
-        (b"x-request-id", request_id(scope).encode()),
-    ]
+    headers = [*rendered.headers, (b"x-request-id", request_id(scope).encode())]
+    if rendered.status != 304:  # there it would have to be the length of what is not sent
+        headers.append((b"content-length", str(len(rendered.body)).encode()))
     await send({"type": "http.response.start", "status": rendered.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else rendered.body})
 
@@ -518,7 +522,7 @@ class SecurityHeaders:
         await self._app(scope, receive, guarded if scope["type"] == "http" else send)
 
 
-def _header(scope: Scope, name: bytes) -> bytes | None:
+def header_of(scope: Scope, name: bytes) -> bytes | None:
     for present, value in scope["headers"]:
         if present == name:
             return bytes(value)

@@ -11,7 +11,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     # the commands, as --help lists them
     "app": ("点灯人：现场离线，坐席在线。", "Lamplighter: field crews offline, the office online."),
     "ticket": ("工单：列出、查看、派工与裁决。", "Tickets: list, show, and what the office says about them."),
-    "import": ("从文件导入网格、组织和工单。", "Areas, organisation and tickets from files."),
+    "import": ("从文件导入网格、组织、工单和作业指导卡。", "Areas, organisation, tickets and work guides from files."),
     "handset": ("命令行里的班组手机。", "The crew's phone as a command line."),
     "init": ("建立密钥、数据库和首个管理员；密码只显示一次。", "Make keys, the database and the first admin; its password is printed once."),
     "migrate": ("把数据库升级到本版本的结构。", "Bring the database to this version's schema."),
@@ -43,6 +43,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "areas": ("从 GeoJSON 导入网格；选项说明各属性名。", "Areas from GeoJSON; the options name the properties that hold id, name, station and class."),
     "org": ("从一个 JSON 或 TOML 文件导入供电所、班组、成员和班次。", "Stations, crews, members and shifts from one JSON or TOML file."),
     "tickets": ("按映射从 CSV 导入工单并派工。", "Tickets from CSV by a mapping, dispatched as they come in."),
+    "guide": ("从 XLSForm 表格导入一版作业指导卡，发到所有班组手机。", "One version of a work guide from an XLSForm, for every crew's phone."),
     "export": ("把一类记录导出为 CSV。", "One kind of record as CSV."),
     # their arguments
     "arg.ticket": ("工单编号或标识。", "Ticket id or number."),
@@ -57,7 +58,12 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "arg.tz": ("文件中时间的 IANA 时区。", "IANA time zone of the file's times."),
     "arg.datum": ("wgs84、gcj02 或 bd09。", "wgs84, gcj02 or bd09."),
     "arg.shift": ("把最新一行移到现在。", "Move the newest row to the present."),
+    "arg.kinds": ("适用的业务类型，逗号分隔；代替表里的 kinds。", "Ticket kinds it is for, by commas; instead of the form's kinds."),
+    "arg.causes": ("适用的故障原因或类别，逗号分隔；代替表里的 causes。", "Causes or fault classes it is for, by commas; instead of the form's causes."),
+    "arg.version": ("版本号；代替表里的 version。", "Its version; instead of the form's version."),
     "arg.out": ("写入此文件而不是打印。", "Write here instead of printing."),
+    "arg.tls_cert": ("证书文件（PEM，含证书链）；与 --tls-key 一起使用，服务器直接提供 HTTPS。", "Certificate with its chain, PEM; together with --tls-key the server speaks HTTPS itself."),
+    "arg.tls_key": ("证书的私钥文件（PEM，无密码）。", "The certificate's key, PEM without a password."),
     "arg.kind": ("ticket、points、verdict 或 rating", "ticket, points, verdict or rating"),
     "arg.subject": ("令牌上的名字。", "Whose name it carries."),
     # what they say
@@ -70,6 +76,12 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "code": ("[bold]{member}[/bold] 的登记码：[bold]{code}[/bold]  服务器 {address}", "Code for [bold]{member}[/bold]: [bold]{code}[/bold]  at {address}"),
     "more": ("还有更多；请把 --limit 提高到 {limit} 以上。", "There are more; raise --limit above {limit}."),
     "done": ("完成：{name} {command}，现位于 {position}。", "Done: {command} of {name}; it is at position {position} now."),
+    "guide.fault": ("✗ {place} {what}", "✗ {place} {what}"),
+    "guide.note": ("· {place} {what}", "· {place} {what}"),
+    "guide.refused": ("{file} 没有导入：{count} 处要改。", "{file} was not imported: {count} things to change."),
+    "guide.done": ("已发布《{title}》第 {version} 版：{steps} 步，其中照片 {photos} 张。手机下次同步时收到。", "Published “{title}” version {version}: {steps} steps, {photos} of them photos. Phones receive it with their next sync."),
+    "guide.known": ("《{title}》第 {version} 版早已发布，内容相同；没有改动。", "“{title}” version {version} is published already with this content; nothing changed."),
+    "guide.would": ("可以导入《{title}》第 {version} 版：{steps} 步，其中照片 {photos} 张。没有做任何改动。", "“{title}” version {version} can be imported: {steps} steps, {photos} of them photos. Nothing was changed."),
     "rows": ("{count} 行写入 {file}", "{count} rows in {file}"),
     "reading": ("正在读取 {file} …", "Reading {file} …"),
     "no_file": ("没有文件 {file}。", "There is no file {file}."),
@@ -88,6 +100,11 @@ WORDS: Mapping[str, tuple[str, str]] = {
   {program} handset --home phone-li sync && {program} handset --home phone-li list
   {program} export points
   浏览器：{address}/openapi.json
+
+[bold]用浏览器当一部班组手机[/bold]：打开下面的地址（或用手机扫码，真机怎么连见 docs/crew.md），就是 {name}（{crew}）的手机，
+有 {jobs} 张新工单等着。登记之后可以断网、开飞行模式，甚至停掉这里的服务器，照样干完整单活。
+  [bold]{app}[/bold]
+  登记码 [bold]{code}[/bold]（用一次，24 小时内有效）
 """,
         """
 [bold]What to try next[/bold] (the server is at [bold]{address}[/bold]; Ctrl-C ends it)
@@ -102,6 +119,11 @@ WORDS: Mapping[str, tuple[str, str]] = {
   {program} handset --home phone-li sync && {program} handset --home phone-li list
   {program} export points
   browser: {address}/openapi.json
+
+[bold]Be a crew's phone in a browser[/bold]: the address below (or the code, scanned; docs/crew.md says how a real phone gets here) makes it
+the phone of {name} ({crew}), with {jobs} fresh jobs. Once enrolled it works in flight mode, or with this server stopped, for a whole job.
+  [bold]{app}[/bold]
+  enrolment code [bold]{code}[/bold]  (works once, within 24 hours)
 """,
     ),
     "bye": ("再见。演示数据已删除。", "Good-bye. The demo's data are gone."),

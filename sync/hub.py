@@ -154,17 +154,23 @@ class Hub:
     # ------------------------------------------------------------------------------------------------------ one commit
 
     def commit(
-        self, tx: Transaction, pushes: Sequence[Push], commands: Sequence[Sequence[Command]] = ()
+        self,
+        tx: Transaction,
+        pushes: Sequence[Push],
+        commands: Sequence[Sequence[Command]] = (),
+        reference: Sequence[Published] = (),
     ) -> tuple[list[Receipt], list[int | Refused]]:
         """Store a group of pushes and command lists, judge them, and number what changed, in one transaction.
 
         A list of commands stands or falls as a whole: its answer is the position after it, or why it was refused.
+        `reference` are the office's records that follow from no ticket, each with all scopes that should hold it.
         """
         group = _Group(tx)
         taken = [group.take(push) for push in pushes]
         judge = Judge(tx, self._seals.statement, self._radius_ms, group.effects)
         judge.facts(group.arrived)
         answers = [judge.commands(batch) for batch in commands]
+        judge.reference(reference)
         effects = judge.conclude(self._rules)
         if effects.lines:
             tx.ledger.extend([line.digest for line in effects.lines])

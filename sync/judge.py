@@ -16,10 +16,10 @@ from sync.clock import Anchor
 from sync.facts import HQ, Fact, FactId, Interval, Key, Outcome, Record, Scope, Side, Statement, Write
 from sync.journal import fact_id, genesis, head_bytes
 from sync.kinds import KINDS
-from sync.kinds.base import State
+from sync.kinds.base import Kind, State
 from sync.policy import Policy, Settled
 from sync.problems import QUARANTINE, Refused
-from sync.scopes import place, ticket_scopes
+from sync.scopes import holders, place, published_scopes, ticket_scopes
 from sync.store import OFFICE_JOURNAL, Chain, Device, Effects, Line, Photo, Transaction
 from sync.wire import Quarantine
 
@@ -40,7 +40,7 @@ class Arrived(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A record the office's rules want in the feed: verdicts, points, opened ratings, contests."""
+    """A record the office wants in the feed: by its rules verdicts, points, opened ratings, contests; by itself reference."""
 
     kind: str
     id: str
@@ -67,6 +67,8 @@ class Command:
 
 _HELD = frozenset({str(Outcome.QUARANTINED), "refused"})
 _CLOSED = frozenset({State.CANCELLED, State.MERGED, State.ARCHIVED})
+# What the office writes down about a visit goes where the visit goes when tickets are merged.
+_FOLLOWS = frozenset({"photo_received", "own_rating"})
 _OPEN = frozenset(State) - _CLOSED
 # Which states let the office say what; anything else is refused with the present state in the answer.
 _ALLOWED: dict[str, frozenset[State]] = {
@@ -78,6 +80,15 @@ _ALLOWED: dict[str, frozenset[State]] = {
     "reopened": frozenset({State.COMPLETED, State.CALLBACK, State.CANCELLED, State.ARCHIVED}),
     "archived": frozenset(State) - {State.ARCHIVED, State.MERGED},
 }
+
+
+class _Changed(NamedTuple):
+    """A record to number: what is shown of it, in which scopes, and whether that is other than before."""
+
+    record: Record
+    view: Mapping[str, Any]
+    scopes: Mapping[Scope, str | None]
+    anew: bool = True
 
 
 class Judge:
@@ -148,8 +159,7 @@ class Judge:
         if record.target is not None:
             self._follow(record.target, write)
         if fact.kind == "photo":
-            body = fact.body
-            self._effects.photos.append(Photo(body["sha256"], body["size_bytes"], record.id, new.device.id))
+            self._effects.photos += _photos(fact.body, record.id, new.device.id)
         return None
 
     def _take_anchor(self, chain: Chain, fact: Fact) -> None:
@@ -295,6 +305,7 @@ class Judge:
             raise Refused("stale-base", "Somebody changed it at the same moment; look again.", position=record.position)
         folded = merge.fold(record)
         self._check_state(command, folded.view)
+        self._check_once(command, kind, folded.settled)
         if command.kind == "decided" and command.body["field"] != "state":
             self._check_choice(command, folded.settled.get(command.body["field"]))
         if kind.corrects:
@@ -345,6 +356,15 @@ class Judge:
         if choice not in [version.write.fact for version in (settled.shown, *settled.alternatives)]:
             raise Refused("not-found", f"No value of {path} came from fact {choice}; ask explain for those that did.")
 
+    def _check_once(self, command: Command, kind: Kind, settled: Mapping[str, Settled]) -> None:
+        """The office, which sees what stands, does not write a second time what is written once."""
+        slot = kind.slot
+        if slot is None or slot.policy is not Policy.WRITE_ONCE:
+            return
+        path = slot.name if slot.each is None else f"{slot.name}/{command.body[slot.each]}"
+        if path in settled:
+            raise Refused("state-conflict", f"{path} is written once, and it is written.")
+
     def _check_parent(self, command: Command) -> None:
         parent = str(command.body["parent"])
         self._load([("ticket", parent)])
@@ -369,9 +389,9 @@ class Judge:
             self._effects.numbers.append((number, record.id))
         if command.kind == "merged":
             record.target = str(body["parent"])
-            for fact in [w for w in record.writes if w.side is Side.FIELD or w.kind == "photo_received"]:
+            for fact in [w for w in record.writes if w.side is Side.FIELD or w.kind in _FOLLOWS]:
                 self._follow(record.target, fact)
-        if command.kind == "photo_received" and record.target is not None:
+        if command.kind in _FOLLOWS and record.target is not None:
             self._follow(record.target, write)
         if command.kind == "quarantine_judged":
             self._release(command, body)
@@ -429,20 +449,26 @@ class Judge:
                 view["slug"] = still.slug if still else view["slug"]
         self._publish(Published("outcome", identity, (Scope(f"device:{view['device']}"), HQ), view))
 
+    def reference(self, records: Iterable[Published]) -> None:
+        """Records that are no tickets and follow from none: what should stand in which scopes, said as often as one likes."""
+        for published in records:
+            self._publish(published)
+
     # ---------------------------------------------------------------------------------------------------------- conclusion
 
     def conclude(self, rules: Rules) -> Effects:
         """Fold what changed, ask the rules, number it all as the last act, and say what to write."""
         folded = {key: self._conclude_one(key, rules) for key in list(self._fresh)}
         self._load(self._published)
-        changed: list[tuple[Record, Mapping[str, Any], Mapping[Scope, str | None]]] = []
+        changed: list[_Changed] = []
         for key, view in folded.items():
-            changed.append((self._records[key], view, ticket_scopes(view)))
+            changed.append(_Changed(self._records[key], view, ticket_scopes(view)))
         for key, wanted in self._published.items():
             record = self._records.get(key) or Record(*key)
-            if record.derived.get("view") != wanted.view:
+            anew = record.derived.get("view") != wanted.view
+            if anew or holders(record) != frozenset(wanted.scopes):
                 record.derived["view"] = dict(wanted.view)
-                changed.append((record, wanted.view, dict.fromkeys(wanted.scopes)))
+                changed.append(_Changed(record, wanted.view, published_scopes(record, wanted.scopes), anew))
         if changed:
             self._number(changed)
         return self._effects
@@ -478,14 +504,15 @@ class Judge:
             }
             self._publish(Published("outcome", fact, (Scope(f"device:{write.device}"), HQ), view))
 
-    def _number(self, changed: Sequence[tuple[Record, Mapping[str, Any], Mapping[Scope, str | None]]]) -> None:
+    def _number(self, changed: Sequence[_Changed]) -> None:
         position = self._tx.take_positions(len(changed))
         effects = self._effects
-        for record, view, scopes in changed:
+        for record, view, scopes, anew in changed:
             for write in self._fresh.get((record.kind, record.id), ()):
                 write.position = position
             key = (record.kind, record.id)
-            effects.feed += [(scope, old, position, key, gone) for scope, old, gone in place(record, scopes, position)]
+            rows = place(record, scopes, position, anew=anew)
+            effects.feed += [(scope, old, position, key, gone) for scope, old, gone in rows]
             effects.records.append(record)
             effects.views.append(view)
             effects.tails.append(wire.record_tail(record.kind, record.id, view))
@@ -538,6 +565,14 @@ def _holders(record: Record) -> _Holders:
     at_fence = {int(write.body["fence"]): str(write.body["crew"]) for write in office}
     raised = {write.crew for write in record.writes if write.kind == "raised" and write.crew}
     return _Holders(frozenset({*at_fence.values(), *raised}), at_fence)
+
+
+def _photos(body: Mapping[str, Any], ticket: str, device: str) -> list[Photo]:
+    """The bytes a photo fact names: the photo, and the smaller forms the phone made of it."""
+    own = body["sha256"]
+    forms = [(name, body[name]) for name in ("preview", "copy") if name in body]
+    photos = [Photo(own, body["size_bytes"], ticket, device)]
+    return photos + [Photo(form["sha256"], form["size_bytes"], ticket, device, name, own) for name, form in forms]
 
 
 def _copy(write: Write) -> Write:

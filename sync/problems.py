@@ -182,6 +182,22 @@ PROBLEMS: dict[str, Problem] = _table(
         "文件无法导入。",
         "A column or geometry is missing.",
     ),
+    Problem(
+        "bad-form",
+        422,
+        Action.REFUSE,
+        "The form cannot become a work guide as it is.",
+        "此表单无法成为作业指导卡。",
+        "It asks for something phones cannot do; `faults` lists each with its row and what to do instead.",
+    ),
+    Problem(
+        "guide-conflict",
+        409,
+        Action.REFUSE,
+        "This version of the guide cannot be published any more.",
+        "该作业指导卡的这一版不能再发布。",
+        "Its content changed without a new version; raise the version.",
+    ),
     Problem("bad-value", 422, Action.REFUSE, "A value is outside its limits.", "数值超出限制。", "A typing mistake."),
     Problem(
         "unknown-photo",

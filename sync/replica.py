@@ -313,7 +313,7 @@ class Replica:
         """
         asked, self._sending = self._sending, None
         reply = wire.parse_reply(body)
-        stated, regressed = self._take_statement(reply.statement, reading)
+        stated, regressed = self._take_statement(reply.statement, asked, reading)
         problem = reply.problem
         changed: list[Key] = []
         overtaken = reply.end is not None and reply.end.get("since") != self.state.cursor
@@ -342,7 +342,7 @@ class Replica:
         statement = self._signer.statement(jws) if isinstance(jws, str) else None
         return statement is not None and self._journal_of(statement.journal) is not None
 
-    def _take_statement(self, jws: str | None, reading: Reading) -> tuple[int, bool]:
+    def _take_statement(self, jws: str | None, asked: tuple[str, int, int] | None, reading: Reading) -> tuple[int, bool]:
         """Believe a statement only if it is the server's, about a journal of this phone, and names this phone's own head."""
         statement = self._signer.statement(jws) if isinstance(jws, str) else None
         own = self._journal_of(statement.journal) if statement else None
@@ -366,7 +366,9 @@ class Replica:
         if late and newly <= 0:
             return 0, False  # a reply overtaken by a newer one
         own.durable = max(own.durable, min(statement.durable, statement.n))
-        if newly < 0 and own.unsure == 0:
+        # A server says how it stands at the n that was asked for; a bundle of long ago may have asked for an earlier one.
+        less = asked is not None and asked[0] == own.id and statement.n < asked[2]
+        if newly < 0 and own.unsure == 0 and less:
             # The server knows less than it once stated: it was restored from a backup. What is still here goes again.
             self._notice("server-regressed", journal=own.id, stated=own.stated, now=statement.n)
             own.stated = statement.n
@@ -545,6 +547,11 @@ class Replica:
     def waiting(self) -> int:
         """Facts not yet stated by the server."""
         return sum(own.n - own.stated for own in self.state.journals)
+
+    @property
+    def sendable(self) -> int:
+        """Those of them that can go: lines of a journal whose beginning the server lost, and the phone deleted, join nothing."""
+        return sum(own.n - own.stated for own in self.state.journals if not own.torn)
 
     def truth(self, own: JournalState, n: int, identity: str) -> Truth:
         """The word for one fact, from the journal alone."""

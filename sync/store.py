@@ -80,12 +80,15 @@ class Line(NamedTuple):
 
 
 class Photo(NamedTuple):
-    """Bytes a stored fact names, so that they may be uploaded."""
+    """Bytes a stored fact names, so that they may be uploaded: a photo itself, or a smaller form of the photo `original`."""
 
     sha256: str
     size_bytes: int
     ticket: str
     device: str
+    form: str = "original"
+    original: str = ""
+    """The photo a preview or copy shows; empty for a photo itself."""
 
 
 @dataclass(slots=True)

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# A developer's own settings must not leak into what is tested; the simulation's seed is not one of them.
-for name in [name for name in os.environ if name.startswith("LAMPLIGHTER_") and name != "LAMPLIGHTER_SEED"]:
+# A developer's own settings must not leak into what is tested; the simulation's seed and the place of the browser are none.
+FOR_TESTS = ("LAMPLIGHTER_SEED", "LAMPLIGHTER_CHROMIUM")
+for name in [name for name in os.environ if name.startswith("LAMPLIGHTER_") and name not in FOR_TESTS]:
     del os.environ[name]
 
 settings.register_profile("house", deadline=None, print_blob=True)

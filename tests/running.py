@@ -21,6 +21,7 @@ import uvicorn
 from server import commands
 from server.app import create_app
 from server.auth import Role
+from server.endpoints.pages import BUILT
 from server.service import Clock, Service
 from server.settings import load_settings
 
@@ -40,9 +41,10 @@ ORGANISATION: Mapping[str, Any] = {
 
 
 class RunningServer:
-    """One server over `folder`. `address` stays the same over `stop` and `start`."""
+    """One server over `folder`. `address` stays the same over `stop` and `start`; `web_app` is read anew at every start."""
 
-    def __init__(self, folder: Path, *, clock: Clock | None = None, **settings: Any) -> None:
+    def __init__(self, folder: Path, *, clock: Clock | None = None, web_app: Path = BUILT, **settings: Any) -> None:
+        self.web_app = web_app
         self.settings = load_settings(data=folder, **settings)
         self._clock = clock
         self._listener: socket.socket | None = None
@@ -76,7 +78,8 @@ class RunningServer:
         self._listener.bind(("127.0.0.1", self.port))
         self._listener.listen(512)
         self.port = self._listener.getsockname()[1]
-        config = uvicorn.Config(create_app(self.service, access_log=False), access_log=False, log_level="warning")
+        app = create_app(self.service, access_log=False, web_app=self.web_app)
+        config = uvicorn.Config(app, access_log=False, log_level="warning")
         server = self._server = uvicorn.Server(config)
         sockets = [self._listener]
         self._thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=sockets)), daemon=True)
@@ -129,8 +132,9 @@ class RunningServer:
         return view
 
     def feed(self, kind: str) -> list[dict[str, Any]]:
-        """Every record of a kind in headquarters' feed, newest content."""
-        lines = [json.loads(line) for line in self.office.get("/v1/hq/feed").content.splitlines()]
+        """Every record of a kind in headquarters' feed, newest content, as an analyst reads it."""
+        headers = {"authorization": f"Bearer {self.token(Role.HQ)}"}
+        lines = [json.loads(line) for line in self.office.get("/v1/hq/feed", headers=headers).content.splitlines()]
         return [line for line in lines if line.get("kind") == kind and "put" in line]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from sync.facts import FactId, Reading, Statement
 from sync.hub import Hub, NoRules, Push, Receipt
-from sync.judge import Command, Rules
+from sync.judge import Command, Published, Rules
 from sync.memory import MemoryPocket, MemoryStore
 from sync.problems import Refused
 from sync.replica import Applied, Replica
@@ -121,8 +121,8 @@ class Scene:
     def wait(self, *, minutes: float = 0, seconds: float = 0) -> None:
         self.now += round(minutes * 60_000 + seconds * 1000)
 
-    def phone(self, name: str, *, crew: str = "A", member: str | None = None) -> Phone:
-        device = Device(name, member or f"m-{name}", crew, frozenset({crew}), None, {"k": f"key-{name}"})
+    def phone(self, name: str, *, crew: str = "A", member: str | None = None, station: str | None = None) -> Phone:
+        device = Device(name, member or f"m-{name}", crew, frozenset({crew}), station, {"k": f"key-{name}"})
         self.store.devices[name] = device
         phone = Phone(self, device, MemoryPocket())
         phone.replica = Replica.enrol(
@@ -158,6 +158,11 @@ class Scene:
             self.office("assigned", name, crew=crew)
         return name
 
+    def refer(self, *records: Published) -> int:
+        """Reference records as the office says they should stand now; the position afterwards."""
+        self.commit([], reference=records)
+        return self.store.position
+
     def view(self, ticket: str) -> dict[str, Any]:
         """What headquarters sees."""
         for _, kind, identity, gone, tail in self.store.feed("hq", 0, 10**9):
@@ -176,10 +181,10 @@ class Scene:
     # ------------------------------------------------------------------------------------------------------- the server
 
     def commit(
-        self, pushes: Sequence[Push], commands: Sequence[Sequence[Command]] = ()
+        self, pushes: Sequence[Push], commands: Sequence[Sequence[Command]] = (), reference: Sequence[Published] = ()
     ) -> tuple[list[Receipt], list[int | Refused]]:
         with self.store.transaction() as tx:
-            return self.hub.commit(tx, pushes, commands)
+            return self.hub.commit(tx, pushes, commands, reference)
 
     def statement(self, receipt: Receipt) -> bytes:
         statement = Statement(

@@ -1,4 +1,4 @@
-"""The demo district's files as the story uses them: who works there, their guides, and pictures to take.
+"""The demo district's files as the story uses them: who works there, work guides to import, and pictures to take.
 
 Refuses to know the story. Every picture "taken" is one of the four shipped drawings with a comment of its own inside, so
 that two photos never have the same bytes.
@@ -7,42 +7,12 @@ that two photos never have the same bytes.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
-from typing import Any
 
 FOLDER = files(__package__).joinpath("district")
 _SHIFT_BEFORE_MS = 3_600_000
 _SHIFT_AFTER_MS = 11 * 3_600_000
-
-Label = Mapping[str, str]
-"""{"zh": …, "en": …}."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step of a guide. `type` is tick, choice, number, text or photo; `choices` maps a value to its label."""
-
-    id: str
-    type: str
-    label: Label
-    safety: bool = False
-    unit: str | None = None
-    shows: str | None = None
-    choices: Mapping[str, Label] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Guide:
-    """A work guide (作业指导卡) of one version."""
-
-    id: str
-    version: int
-    kinds: tuple[str, ...]
-    label: Label
-    steps: tuple[Step, ...]
 
 
 def read_bytes(name: str) -> bytes:
@@ -76,9 +46,10 @@ def titles(language: str) -> dict[str, str]:
     return {number: label[language] for number, label in json.loads(read_bytes("titles.json")).items()}
 
 
-def guides() -> dict[str, Guide]:
-    """The three guides by id."""
-    return {guide.id: guide for guide in map(_guide, _guide_files())}
+def guides() -> dict[str, bytes]:
+    """The work guides as files to import, by name."""
+    folder = FOLDER.joinpath("guides")
+    return {entry.name: entry.read_bytes() for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)}
 
 
 def picture(name: str, comment: str) -> bytes:
@@ -87,23 +58,6 @@ def picture(name: str, comment: str) -> bytes:
     head = 4 + int.from_bytes(drawing[4:6], "big")  # start of image, then the JFIF segment, which must stay first
     text = comment.encode()
     return drawing[:head] + b"\xff\xfe" + (len(text) + 2).to_bytes(2, "big") + text + drawing[head:]
-
-
-def _guide_files() -> Iterator[dict[str, Any]]:
-    for entry in sorted(FOLDER.joinpath("guides").iterdir(), key=lambda entry: entry.name):
-        yield json.loads(entry.read_bytes())
-
-
-def _guide(document: dict[str, Any]) -> Guide:
-    steps = tuple(_step(row) for row in document["steps"])
-    return Guide(document["id"], document["version"], tuple(document["kinds"]), document["label"], steps)
-
-
-def _step(row: dict[str, Any]) -> Step:
-    choices = {choice["value"]: choice["label"] for choice in row.get("choices", ())}
-    return Step(
-        row["id"], row["type"], row["label"], row.get("safety", False), row.get("unit"), row.get("shows"), choices or None
-    )
 
 
 def _moment(at_ms: int) -> str:

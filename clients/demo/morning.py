@@ -48,71 +48,32 @@ LATE_ARRIVAL = "GD-1002"
 BY_HAND = "GD-1011"
 """Has no position; the dispatcher places it by hand."""
 
+_FUSE = {"isolated": True, "before": "fuse_before", "fault": "fuse_before", "after": "fuse_after", "meter": "meter"}
+_LINE = {"isolated": True, "before": "line", "fault": "line", "after": "fuse_after", "meter": "meter"}
+"""Ticks and pictures every job by the outage guide has; its voltage comes from each."""
+
 PEOPLE: tuple[Person, ...] = (
     Person(
         "chen",
         "phone_chen",
         (
-            Job(
-                LATE_CALL,
-                "lv-outage",
-                {"isolated": True, "before": "fuse_before", "cause": "blown_fuse", "voltage": 227.4, "after": "fuse_after"},
-                score=5,
-                cause="blown_fuse",
-            ),
+            Job(LATE_CALL, "lv-outage", {**_FUSE, "voltage": 227.4}, score=5, cause="blown_fuse"),
             Job(
                 "GD-1001",
                 "lv-outage",
-                {
-                    "isolated": True,
-                    "before": "fuse_before",
-                    "cause": "blown_fuse",
-                    "voltage": 226.1,
-                    "remark": "remark_fuse",
-                    "after": "fuse_after",
-                },
+                {**_FUSE, "voltage": 237.6, "cause": "loose_connection", "remark": "remark_fuse"},
                 score=4,
                 cause="blown_fuse",
             ),
-            Job(
-                LATE_ARRIVAL,
-                "lv-outage",
-                {
-                    "isolated": True,
-                    "before": "fuse_before",
-                    "cause": "loose_connection",
-                    "voltage": 224.8,
-                    "after": "fuse_after",
-                },
-                no_rating="away",
-                cause="loose_connection",
-            ),
+            Job(LATE_ARRIVAL, "lv-outage", {**_FUSE, "voltage": 224.8}, no_rating="away", cause="loose_connection"),
         ),
     ),
     Person(
         "li",
         "phone_li",
         (
-            Job(
-                TRANSFERRED,
-                "lv-outage",
-                {
-                    "isolated": True,
-                    "before": "fuse_before",
-                    "cause": "loose_connection",
-                    "voltage": 225.0,
-                    "after": "fuse_after",
-                },
-                score=5,
-                cause="loose_connection",
-            ),
-            Job(
-                CANCELLED,
-                "lv-outage",
-                {"isolated": True, "cause": "loose_connection", "voltage": 219.2, "after": "meter"},
-                score=2,
-                cause="loose_connection",
-            ),
+            Job(TRANSFERRED, "lv-outage", {**_FUSE, "voltage": 225.0}, score=5, cause="loose_connection"),
+            Job(CANCELLED, "lv-outage", {**_FUSE, "voltage": 219.2}, score=2, cause="loose_connection"),
         ),
     ),
     Person(
@@ -122,7 +83,7 @@ PEOPLE: tuple[Person, ...] = (
             Job(
                 "GD-1006",
                 "lv-outage",
-                {"isolated": True, "before": "line", "cause": "wind_or_ice", "voltage": 221.7, "remark": "remark_line"},
+                {**_LINE, "voltage": 196.4, "cause": "wind_or_ice", "remark": "remark_line"},
                 no_rating="declined",
                 cause="wind_or_ice",
             ),
@@ -134,7 +95,7 @@ PEOPLE: tuple[Person, ...] = (
                     "breaker": True,
                     "earth": 3.8,
                     "meter": "meter",
-                    "distance": "near",
+                    "distance": "far",
                     "remark": "remark_site",
                 },
                 score=5,

@@ -54,7 +54,7 @@ class Office:
         return self._checked(self._client.post(path, json=dict(body))).json()
 
     def upload(self, what: str, options: Mapping[str, Any], data: bytes) -> Any:
-        """Import `areas`, `org` or `tickets`."""
+        """Import `areas`, `org`, `guide` or `tickets`."""
         body = json.dumps(dict(options), ensure_ascii=False).encode() + b"\n" + data
         return self._checked(self._client.post(f"/v1/import/{what}", content=body)).json()
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from clients.demo.district import Guide, Step, picture
+from clients.demo.district import picture
 from clients.demo.morning import Job, Person
 from clients.demo.words import Words
 from clients.handset.phone import Fix, Handset
@@ -53,37 +53,39 @@ class Phone:
 
     # -------------------------------------------------------------------------------------------------------- the morning
 
-    def work(self, person: Person, guides: Mapping[str, Guide], say: Words, advance: Callable[[], None]) -> None:
+    def work(self, person: Person, say: Words, advance: Callable[[], None]) -> None:
         """Everything this person does without signal; `advance` is called after each durable fact."""
         self._advance = advance
         for job in person.jobs:
-            self._visit(job, guides[job.guide], say)
+            self._visit(job, say)
         if person.raises:
             fields = {"kind": "hazard", "description": say(person.raises), "position": _position(_CREW_PIN)}
             self._record(self.handset.raise_ticket, fields)
 
-    def _visit(self, job: Job, guide: Guide, say: Words) -> None:
+    def _visit(self, job: Job, say: Words) -> None:
         phone, ticket = self.handset, self.handset.find(job.number)
         self._record(phone.accept, ticket, eta_min=15)
         self._record(phone.depart, ticket)
         self._record(phone.arrive, ticket, fix=_door(phone.show(ticket)))
-        for step in guide.steps:
-            if step.id in job.answers:
-                self._step(ticket, guide, step, job.answers[step.id], say)
+        guide = phone.guide_for(ticket)
+        assert guide is not None and guide["guide"] == job.guide, f"{job.number} is not worked by {job.guide}"
+        for step in guide["steps"]:
+            if step["id"] in job.answers:
+                self._step(ticket, guide, step, job.answers[step["id"]], say)
         if job.correction:
             self._record(phone.amend, ticket, {name: say(key) for name, key in job.correction.items()})
         self._record(phone.finish, ticket, result=say("result_done"), cause=job.cause)
         self._rate(ticket, job, say)
 
-    def _step(self, ticket: str, guide: Guide, step: Step, value: Any, say: Words) -> None:
-        if step.type == "photo":
+    def _step(self, ticket: str, guide: Mapping[str, Any], step: Mapping[str, Any], value: Any, say: Words) -> None:
+        if step["type"] == "photo":
             self.pictures += 1
-            taken = picture(value, f"{ticket} {step.id}")
-            self._record(self.handset.photo, ticket, taken, step=step.id, shows=step.shows)
+            taken = picture(value, f"{ticket} {step['id']}")
+            self._record(self.handset.photo, ticket, taken, step=step["id"], shows=step.get("shows"))
             return
-        answer = say(value) if step.type == "text" else value
-        words = {"unit": step.unit, "safety": step.safety or None}
-        self._record(self.handset.answer, ticket, guide.id, guide.version, step.id, answer, **words)
+        answer = say(value) if step["type"] == "text" else value
+        words = {"unit": step.get("unit"), "safety": step.get("safety")}
+        self._record(self.handset.answer, ticket, guide["guide"], guide["version"], step["id"], answer, **words)
 
     def _rate(self, ticket: str, job: Job, say: Words) -> None:
         opened = self._record(self.handset.open_rating, ticket)
@@ -122,6 +124,10 @@ class Phone:
     def tickets(self) -> list[dict[str, Any]]:
         """Every ticket on the phone as the crew sees it."""
         return self.handset.tickets()
+
+    def guides(self) -> list[dict[str, Any]]:
+        """Every work guide that came down with the feed."""
+        return self.handset.guides()
 
     def show(self, number: str) -> dict[str, Any]:
         """One of them."""

@@ -99,7 +99,6 @@ class _Story:
         self.hq = stack.enter_context(self.admin.colleague("hq", "user:hq"))
         self.names = district.names(words.language)
         self.titles = district.titles(words.language)
-        self.guides = district.guides()
         self.phones: dict[str, Phone] = {}
         self.imported = 0
         self.late_due_ms = 0
@@ -140,6 +139,8 @@ class _Story:
         options = {"id": "id", "name": "name_zh", "station": "station", "class": "class"}
         line(say("areas_in", **self.admin.upload("areas", options, district.read_bytes("areas.geojson"))))
         line(say("org_in", **self.admin.upload("org", {"tz": "Asia/Shanghai"}, district.organisation(_now_ms()))))
+        guides = [self.admin.upload("guide", {}, data) for data in district.guides().values()]
+        line(say("guides_in", guides=len(guides), steps=sum(guide["steps"] for guide in guides)))
         mapped = {"mapping_text": district.read_bytes("mapping.toml").decode(), "shift_to_now": True}
         said = self.admin.upload("tickets", mapped, district.read_bytes("tickets.csv"))
         report, result = said["file"], said["result"]
@@ -165,7 +166,8 @@ class _Story:
             crew = self.names[district.crew_of(person.member)]
             words = {"name": self.names[person.member], "crew": crew, "code": code, "tickets": len(phone.tickets())}
             self.screen.line(self.say("phone_enrolled", **words))
-        labels = " · ".join(f"{guide.label[self.say.language]} v{guide.version}" for guide in self.guides.values())
+        guides = self.phones["chen"].guides()
+        labels = " · ".join(f"{guide['title'][self.say.language]} v{guide['version']}" for guide in guides)
         self.screen.line(self.say("guides_on_phone", guides=labels))
         self._late_call()
 
@@ -192,7 +194,7 @@ class _Story:
         self._chapter("flight")
         with self.screen.progress(self.say("working"), sum(map(_facts_planned, PEOPLE))) as advance:
             for person in PEOPLE:
-                self.phones[person.member].work(person, self.guides, self.say, advance)
+                self.phones[person.member].work(person, self.say, advance)
         for person in PEOPLE:
             phone = self.phones[person.member]
             name = self.names[person.member]
@@ -365,7 +367,9 @@ class _Story:
         raised = sum(person.raises is not None for person in PEOPLE)
         sealed = sum(job.score is not None for person in PEOPLE for job in person.jobs)
         shown = [(view["id"], view) for phone in self.phones.values() for view in phone.tickets()]
-        same = [identity for identity, view in shown if {**tickets[identity], "id": identity} == view]
+        # The way to the customer's own rating page is the crew's alone.
+        open_to_all = [(identity, {name: view[name] for name in view if name != "rating_path"}) for identity, view in shown]
+        same = [identity for identity, view in open_to_all if {**tickets[identity], "id": identity} == view]
         fed = sum(row["content"]["milli"] for row in self._entries())
         return [
             Count("count_ratings", sealed, len(self._scores())),

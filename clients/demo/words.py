@@ -64,9 +64,13 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "zh": "{name}（{crew}）用 {code} 登记，终端上有 {tickets} 张工单",
         "en": "{name} ({crew}) enrols with {code} and has {tickets} tickets on the phone",
     },
+    "guides_in": {
+        "zh": "导入 {guides} 份作业指导卡（XLSForm 表格），共 {steps} 步",
+        "en": "{guides} work guides imported from spreadsheets (XLSForm), {steps} steps in all",
+    },
     "guides_on_phone": {
-        "zh": "作业指导卡随身带：{guides}",
-        "en": "Work guides on the phone: {guides}",
+        "zh": "作业指导卡随同步到手机：{guides}",
+        "en": "Work guides came down to the phone: {guides}",
     },
     "late_call": {
         "zh": "12345 刚转来 {ticket}：接报已近 45 分钟，还剩 {seconds} 秒",
@@ -275,6 +279,22 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "count_silence": {"zh": "飞行模式期间的请求 = 0", "en": "requests during flight mode = 0"},
     "all_agree": {"zh": "全部相符，用时 {seconds} 秒。", "en": "Everything agrees, in {seconds} seconds."},
     "disagree": {"zh": "有 {count} 处对不上！", "en": "{count} counts do not agree!"},
+    # ------------------------------------------------------------------------------------------- what a visitor finds
+    "mill_who": {"zh": "青溪米厂 刘师傅", "en": "Clear Brook rice mill, Mr Liu"},
+    "mill_where": {"zh": "青溪村中屋组6号", "en": "6 Middle House, Clear Brook village"},
+    "mill_what": {
+        "zh": "米厂突然停电，隔壁有电，表箱里有响声",
+        "en": "The mill lost power, next door has it; a noise in the meter box",
+    },
+    "school_who": {"zh": "青溪小学 何老师", "en": "Clear Brook school, Ms He"},
+    "school_where": {"zh": "青溪小学传达室", "en": "Clear Brook school, porter's lodge"},
+    "school_what": {"zh": "电表屏幕不亮，两天没有数据", "en": "The meter's display is blank; no readings for two days"},
+    "barn_who": {"zh": "万水生", "en": "Wan Shuisheng"},
+    "barn_where": {"zh": "青溪村上屋组21号工地", "en": "Building site, 21 Upper House, Clear Brook village"},
+    "barn_what": {
+        "zh": "盖谷仓，需要临时用电，工地已平整",
+        "en": "Building a barn: a temporary supply is needed, the site is level",
+    },
     # -------------------------------------------------------------------------------------------------- people
     "dispatcher": {"zh": "调度员", "en": "dispatcher"},
     "phone_chen": {"zh": "陈志远的终端", "en": "Chen's phone"},

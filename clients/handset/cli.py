@@ -248,7 +248,7 @@ def rate(
         body: dict[str, Any] | None = None
         if result == "answered":
             score = overall or _ask_score()
-            body = {"overall": score} | ({"text": text} if text else {}) | ({"code": code} if code else {})
+            body = {"overall": score} | ({"comment": text} if text else {}) | ({"code": code} if code else {})
         phone.close_rating(opened, body, result=result, reason=reason)
         out.print(say("thanks", lang))
 

@@ -409,6 +409,22 @@ class Handset:
             raise HandsetFault("many-tickets", name=name, found=", ".join(known[identity] or identity for identity in found))
         raise HandsetFault("no-ticket", name=name)
 
+    def guides(self) -> list[dict[str, Any]]:
+        """Every version of every work guide on this phone, a guide's newest first."""
+        found = [dict(row.put) for row in self._pocket.rows("guide") if row.scopes]
+        return sorted(found, key=lambda guide: (guide["guide"], -guide["version"]))
+
+    def guide_for(self, ticket: str) -> dict[str, Any] | None:
+        """The guide this visit's answers name; before the first answer the one that fits the ticket best, if any does."""
+        view, guides = self.show(ticket), self.guides()
+        answers = view.get("visits", {}).get(self._visit(view["id"]), {}).get("answers", {})
+        for answer in sorted(answers.values(), key=lambda answer: (int(answer["at"]), str(answer["fact"]))):
+            for guide in guides:
+                if (guide["guide"], guide["version"]) == (answer["guide"], answer["guide_version"]):
+                    return guide
+        fitting = [guide for guide in guides if not guide["superseded"] and guide_fits(guide, view)]
+        return max(fitting, key=lambda guide: (bool(guide["causes"]), bool(guide["kinds"])), default=None)
+
     def queue(self) -> list[dict[str, Any]]:
         """Every fact and every photo's bytes still on this phone, each with its word of truth, oldest first."""
         why = {row.id: row.put.get("slug") for row in self.replica.outcomes()}
@@ -466,6 +482,13 @@ class Handset:
             if old and 0 < photo.n <= durable.get(photo.journal, 0):
                 self._pocket.drop_photo(photo.sha256)
         return dropped
+
+
+def guide_fits(guide: Mapping[str, Any], ticket: Mapping[str, Any]) -> bool:
+    """Whether a guide is for tickets like this; an empty list is any."""
+    found = {ticket.get("cause"), ticket.get("fault_class")}
+    kinds, causes = guide["kinds"], guide["causes"]
+    return (not kinds or ticket.get("kind") in kinds) and (not causes or bool(found & set(causes)))
 
 
 # ---------------------------------------------------------------------------------------------------------------- the home

@@ -100,9 +100,9 @@ class Syncer:
                 renewed, refusal = True, self._renew_token()
             elif action is not None and action is not Action.RESYNC:
                 refusal = refusal or Declined(applied.problem or {})
-            if refusal is not None and not self._replica.waiting:
+            if refusal is not None and not self._replica.sendable:
                 raise refusal  # what was recorded is stored; only the pull is refused
-            if applied.complete and not applied.more and not self._replica.waiting:
+            if applied.complete and not applied.more and not self._replica.sendable:
                 return
             moved = applied.stated or applied.rows or applied.forked
             standstill = 0 if moved else standstill + 1

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from server.desk import points
+from server.desk import points, ratings
 from server.desk.limits import LimitResult, judge_limits
 from sync import wire
 from sync.facts import HQ, Record, Scope, Side, Write
@@ -27,7 +27,10 @@ _TOLD = frozenset(
     )
 )
 OpenRating = Callable[[Mapping[str, Any]], Mapping[str, Any]]
-"""Opens the sealed answer of a rating write: {ticket, visit, opened, sealed, kid} → the answer, or {"fault": …}."""
+"""Opens a sealed answer: {ticket, visit, opened, sealed, kid}, or {assignment, sealed, kid} from the customer's own phone,
+→ the answer, or {"fault": …}."""
+RatingPath = Callable[[str, int], str]
+"""(ticket, fence) → the path of that assignment's own rating page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +38,15 @@ class OfficeRules:
     """The office's rules as the hub calls them."""
 
     open_rating: OpenRating
+    rating_path: RatingPath
 
     def consequences(self, record: Record, view: dict[str, Any], fresh: Sequence[Write]) -> list[Published]:
-        """Adds `limits` and `points` to the view; publishes what changed of them and what people did."""
+        """Adds `limits` and `rating_path` to the view; publishes what changed and what people did."""
         ticket = desk_ticket(record.id, view)
+        if view["assigned_crew"]:
+            view["rating_path"] = self.rating_path(record.id, view["fence"])
         limits = judge_limits(ticket) if view.get("kind") and view.get("received_at") else []
-        published = _commands(record, fresh) + self._ratings(fresh) + _contests(record, view)
+        published = _commands(record, fresh) + self._ratings(record) + _contests(record, view)
         if limits:
             view["limits"] = [_limit_row(limit) for limit in limits]
             published += _verdicts(record, view, limits)
@@ -48,15 +54,28 @@ class OfficeRules:
             published += _settle(record, ticket, limits)
         return published
 
-    def _ratings(self, fresh: Sequence[Write]) -> list[Published]:
-        """A rating goes to headquarters alone: the person rated can neither read nor delay it."""
+    def _ratings(self, record: Record) -> list[Published]:
+        """A rating goes to headquarters alone: the person rated can neither read nor delay it.
+
+        Told by the ticket that holds the visit in the end (one that was merged, or told by phone, has handed it on), and
+        told again when an answer found its visit or lost its rank.
+        """
+        rated = [write for write in record.writes if ratings.is_rating(write)]
+        if not rated or record.target is not None:
+            return []
+        places = ratings.place_ratings(record.writes)
+        before: dict[str, list[str | None]] = record.derived.get("ratings", {})
+        now = {str(fact): [place.visit, str(place.standing)] for fact, place in places.items()}
+        record.derived["ratings"] = now
         return [
-            Published("rating", write.fact, (HQ,), _rating_row(write, self._answer(write)))
-            for write in fresh
-            if write.kind == "rating"
+            Published("rating", write.fact, (HQ,), _rating_row(write, places[write.fact], self._answer(write)))
+            for write in rated
+            if before.get(write.fact) != now[write.fact]
         ]
 
     def _answer(self, write: Write) -> Mapping[str, Any]:
+        if write.kind == "own_rating":
+            return self.open_rating(write.body)
         if write.body["result"] != "answered":
             return {}
         if "sealed" not in write.body or "kid" not in write.body:
@@ -172,21 +191,22 @@ def _commands(record: Record, fresh: Sequence[Write]) -> list[Published]:
     ]
 
 
-def _rating_row(write: Write, answer: Mapping[str, Any]) -> dict[str, Any]:
+def _rating_row(write: Write, place: ratings.Place, answer: Mapping[str, Any]) -> dict[str, Any]:
     """What headquarters sees. An answer from the crew's phone stays unverified: no code of a customer's own proves it yet,
     and nothing inside the seal can, because whoever holds the phone may have written it."""
-    return {
+    own = write.kind == "own_rating"
+    row = {
         "ticket": write.ticket,
-        "visit": write.visit,
-        "crew": write.crew,
-        "channel": "handed_over_device",
-        "result": write.body["result"],
-        "opened": write.body["opened"],
+        "visit": place.visit,
+        "crew": write.body.get("crew") if own else write.crew,
+        "channel": str(ratings.Channel.OWN_PHONE if own else ratings.Channel.HANDED_OVER),
+        "result": "answered" if own else write.body["result"],
         "at": write.at,
         "interval": [write.lower, write.upper],
         "answer": {name: value for name, value in answer.items() if name != "code"},
-        "standing": "unverified",
+        "standing": str(place.standing),
     }
+    return row | ({"waiting": place.visit is None} if own else {"opened": write.body["opened"]})
 
 
 def _digest(value: Any) -> str:

@@ -6,6 +6,7 @@ a person fixing a file wants all of them. Refuses to know how the rows are store
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -32,6 +33,7 @@ class Station:
     name_zh: str
     name_en: str
     position: Place | None = None
+    emergency_phone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class _Wrong(Exception):
 
 
 Reader = Callable[[Any, tzinfo], Any]
+_TELEPHONE = re.compile(r"(?=.*[0-9].*[0-9].*[0-9])[0-9+() -]{3,30}")
 
 
 def _identifier(value: Any, zone: tzinfo) -> str:
@@ -106,6 +109,12 @@ def _identifier(value: Any, zone: tzinfo) -> str:
 def _text(value: Any, zone: tzinfo) -> str:
     if not isinstance(value, str) or not value.strip() or len(value) > 120 or "\x00" in value:
         raise _Wrong("must be text of 1 to 120 characters")
+    return value.strip()
+
+
+def _telephone(value: Any, zone: tzinfo) -> str:
+    if not isinstance(value, str) or not _TELEPHONE.fullmatch(value.strip()):
+        raise _Wrong("must be a telephone number: digits, with + - ( ) and spaces as you like")
     return value.strip()
 
 
@@ -161,7 +170,7 @@ _RENAMED = {"from": "begins", "to": "ends"}
 
 _NAMES: Mapping[str, Reader] = {"name_zh": _text, "name_en": _text}
 _TABLES: Mapping[str, _Table] = {
-    "stations": _Table(Station, {"id": _identifier, **_NAMES}, {"position": _place}, {}),
+    "stations": _Table(Station, {"id": _identifier, **_NAMES}, {"position": _place, "emergency_phone": _telephone}, {}),
     "areas": _Table(
         AreaRef,
         {"id": _identifier, "station": _identifier, "area_class": _one_of("area_class")},

@@ -28,7 +28,10 @@ class Devices:
         return {"keys": self._service.keys.key_list()}
 
     def new_code(self, call: Call) -> dict[str, Any]:
-        """A one-time enrolment code for a member: shown once, stored hashed, good for 24 hours by default."""
+        """A one-time enrolment code for a member: shown once, stored hashed, good for 24 hours by default.
+
+        `link` opens the crew's web app and enrols with it; the code stands behind the #, which no server is told.
+        """
         body = call.json()
         member = text(body, "member", 64)
         service = self._service
@@ -38,7 +41,9 @@ class Devices:
         expires_at = service.now_ms() + service.settings.enrol_code_hours * HOUR_MS
         row = {"hash": code_hash(code), "member": member, "expires_at": expires_at, "used_at": None}
         service.writer.work(lambda tx: Queries(tx).add(t.EnrolCode, row))
-        return {"code": code, "member": member, "expires_at": expires_at, "address": service.settings.address}
+        address = service.settings.address
+        link = f"{address}/crew/#enrol={code}"
+        return {"code": code, "member": member, "expires_at": expires_at, "address": address, "link": link}
 
     def enrol(self, call: Call) -> Reply:
         """{code, key: public P-256 JWK, name} → the device's identity, the keys to pin, its first token."""

@@ -47,7 +47,7 @@ def _document(routes: Sequence[Route], address: str) -> dict[str, Any]:
     for route in routes:
         methods = route.methods or set()
         for method in sorted(methods - {"HEAD"} if "GET" in methods else methods):
-            paths.setdefault(route.path, {})[method.lower()] = _operation(route, method)
+            paths.setdefault(_template(route), {})[method.lower()] = _operation(route, method)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Lamplighter", "version": "1", "description": "Field crews offline, the office online, one truth."},
@@ -60,21 +60,28 @@ def _document(routes: Sequence[Route], address: str) -> dict[str, Any]:
     }
 
 
+def _template(route: Route) -> str:
+    """A route's path as OpenAPI writes it: parameters by name alone."""
+    return re.sub(r"{(\w+):\w+}", r"{\1}", route.path)
+
+
 def _operation(route: Route, method: str) -> dict[str, Any]:
-    endpoint = route.endpoint
-    text = inspect.getdoc(endpoint.function) or "" if isinstance(endpoint, Endpoint) else _BYTES
+    endpoint, path = route.endpoint, _template(route)
+    text = inspect.getdoc(endpoint.function) or "" if isinstance(endpoint, Endpoint) else getattr(endpoint, "summary", _BYTES)
     parameters = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        for name in re.findall(r"{(\w+)}", route.path)
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in re.findall(r"{(\w+)}", path)
     ]
     problem = {"description": "Refused.", "content": {"application/problem+json": {"schema": _reference("Problem")}}}
     operation: dict[str, Any] = {
         "summary": text.split("\n\n")[0].replace("\n", " "),
-        "operationId": re.sub(r"\W+", "_", f"{method}_{route.path}").strip("_").lower(),
+        "operationId": re.sub(r"\W+", "_", f"{method}_{path}").strip("_").lower(),
         "parameters": parameters,
         "responses": {"200": {"description": "Done."}, "default": problem},
     }
-    if not isinstance(endpoint, Endpoint):
+    page = getattr(endpoint, "media_type", None)
+    if page is not None:
+        operation["responses"]["200"]["content"] = {page: {"schema": {"type": "string"}}}
+    elif not isinstance(endpoint, Endpoint):
         operation["security"] = [] if method == "OPTIONS" else [{"token": []}]
     elif endpoint.roles is not None:
         operation["security"] = [{"token": []}]

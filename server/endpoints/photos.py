@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import TYPE_CHECKING, BinaryIO
@@ -57,17 +57,19 @@ class PhotoLimits:
 class PhotoService:
     """What the photo endpoints need from the rest of the server. Every callable may block; it runs in a thread.
 
-    `expected(sha256)`: bytes promised by a stored fact, or None. `completed(sha256, size)`: the original is durable and
-    verified; called before the last reply, and again whenever a client asks about a finished upload, so it must be
+    `expected(sha256)`: the sizes stored facts promised for these bytes. `completed(sha256, size)`: the original is durable
+    and verified; called before the last reply, and again whenever a client asks about a finished upload, so it must be
     harmless to repeat. `authorise(request, sha256)` raises Refused if this caller may not send that photo (None: the
     request names none). `readable(request, sha256, variant)` raises Refused; what is foreign looks absent.
+    `stand_in(request, sha256, variant)`: another stored photo whose derived picture shows this one while there is none.
     """
 
     objects: Objects
-    expected: Callable[[Sha256], int | None]
+    expected: Callable[[Sha256], Collection[int]]
     completed: Callable[[Sha256, int], None]
     authorise: Callable[[Request, Sha256 | None], None]
     readable: Callable[[Request, Sha256, Variant], None]
+    stand_in: Callable[[Request, Sha256, Variant], Sha256 | None]
     now_ms: Callable[[], int]
     derivation: Derivation
     limits: PhotoLimits = field(default_factory=PhotoLimits)
@@ -82,6 +84,9 @@ def photo_routes(service: PhotoService) -> list[Route]:
         Route("/v1/photos/{upload}", _answering(uploads.one), methods=["OPTIONS", "HEAD", "PATCH", "DELETE", "POST"]),
     ]
 
+
+SOURCE_HEADER = "Lamplighter-Source"
+"""The hash of the bytes a picture was derived from: the photo's own, or those of the smaller form that stands in for it."""
 
 _VERSION = "1.0.0"
 _EXTENSIONS = "creation,creation-with-upload,checksum,expiration,termination"
@@ -141,7 +146,7 @@ class _Uploads:
         size = _number(request, "Upload-Length")
         if size > self._limits.photo_bytes_max:
             raise Refused("too-large", f"A photo may have {self._limits.photo_bytes_max} bytes; this one has {size}.")
-        if await run_in_threadpool(self._service.expected, sha256) != size:
+        if size not in await run_in_threadpool(self._service.expected, sha256):
             raise Refused("unknown-photo", "Push the fact that names this photo first, with its hash and exact size.")
         upload = await run_in_threadpool(self._objects.begin, sha256, size, metadata=metadata, expires_ms=self._new_expiry())
         if not upload.complete and request.headers.get("Content-Type") == _CHUNK:
@@ -223,17 +228,27 @@ class _Pictures:
         sha256 = sha256_name(request.path_params["sha256"])
         variant = _variant(request.path_params["variant"])
         await run_in_threadpool(self._service.readable, request, sha256, variant)
-        size = await run_in_threadpool(self._objects.size, sha256, variant)
-        if size is None:
-            raise Refused("not-found", f"The {variant} of this photo is not here (yet).")
-        tag = f'"{sha256}-{variant}-{size}"'  # the size, because a derived picture may be made anew
+        source, size = await run_in_threadpool(self._find, request, sha256, variant)
+        # The source, because a stand-in gives way to the photo's own; the size, because a picture may be made anew.
+        tag = f'"{source}-{variant}-{size}"'
         if tag in request.headers.get("If-None-Match", ""):
             return Response(status_code=304, headers={"ETag": tag})
-        headers = {**_harmless(sha256, variant), "Content-Length": str(size), "ETag": tag}
+        headers = {**_harmless(sha256, variant), SOURCE_HEADER: source, "Content-Length": str(size), "ETag": tag}
         if request.method == "HEAD":
             return Response(headers=headers, media_type=_CONTENT_TYPES[variant])
-        handle = await run_in_threadpool(self._objects.open, sha256, variant)
+        handle = await run_in_threadpool(self._objects.open, source, variant)
         return StreamingResponse(_read(handle), headers=headers, media_type=_CONTENT_TYPES[variant])
+
+    def _find(self, request: Request, sha256: Sha256, variant: Variant) -> tuple[Sha256, int]:
+        """Whose picture to show and its size: the photo's own, or for the time being that of a smaller form."""
+        size = self._objects.size(sha256, variant)
+        if size is not None:
+            return sha256, size
+        source = self._service.stand_in(request, sha256, variant)
+        size = None if source is None else self._objects.size(source, variant)
+        if source is None or size is None:
+            raise Refused("not-found", f"The {variant} of this photo is not here (yet).")
+        return source, size
 
 
 class _Checksum:

@@ -60,7 +60,8 @@ def put_organisation(tx: SqliteTransaction, org: Organisation, now_ms: int) -> N
 def _station_row(station: Station) -> dict[str, object]:
     place = station.position
     where = {"lat": place.lat, "lon": place.lon} if place else {}
-    return {"id": station.id, "name": station.name_zh, "name_en": station.name_en, **where}
+    names = {"name": station.name_zh, "name_en": station.name_en}
+    return {"id": station.id, **names, "emergency_phone": station.emergency_phone, **where}
 
 
 def _crew_row(crew: Crew) -> dict[str, object]:

@@ -25,6 +25,7 @@ _p = bindparam
 _record, _phone, _journal, _member = (table_of(m) for m in (t.StoredRecord, t.Phone, t.Journal, t.Member))
 _photo, _code, _account = (table_of(m) for m in (t.PhotoBytes, t.EnrolCode, t.Account))
 _membership, _shift, _number = (table_of(m) for m in (t.Membership, t.Shift, t.TicketNumber))
+_use = table_of(t.PhotoUse)
 _OPEN_STATES = ("dispatched", "accepted", "en_route", "on_site", "working", "suspended", "reopened")
 
 
@@ -178,25 +179,35 @@ class Queries:
         row = self.one(t.PhotoBytes, sha256=sha256)
         return t.PhotoBytes(**row) if row else None
 
-    def photo_tickets(self, sha256: str) -> dict[str, bool]:
-        """The tickets whose facts name a photo, and whether each was told that its bytes are here."""
-        return {row["ticket"]: row["told_at"] is not None for row in self.rows(t.PhotoUse, sha256=sha256)}
+    def photo_uses(self, sha256: str) -> list[t.PhotoUse]:
+        """What stored facts call these bytes, in the order they did."""
+        return self._uses(_use.c.sha256, sha256)
+
+    def photo_forms(self, original: str) -> list[t.PhotoUse]:
+        """The smaller forms that stored facts name of a photo, first named first."""
+        return [use for use in self._uses(_use.c.original, original) if use.form != "original"]
+
+    def _uses(self, column: Any, sha256: str) -> list[t.PhotoUse]:
+        names = columns(t.PhotoUse)
+        found = self._run(compiled(select(*_use.columns).where(column == _p("s")).order_by(_use.c.key)), (sha256,))
+        return [t.PhotoUse(**dict(zip(names, row, strict=True))) for row in found]
 
     def photos_without_details(self) -> list[str]:
         """Photos whose bytes are here and whose pictures were not made yet."""
         statement = select(_photo.c.sha256).where(_photo.c.received_at.is_not(None), _photo.c.details.is_(None))
         return [row[0] for row in self._run(compiled(statement))]
 
-    def mark_photo_received(self, sha256: str, now_ms: int) -> None:
-        statement = (
-            _photo.update().values(received_at=_p("r")).where(_photo.c.sha256 == _p("s"), _photo.c.received_at.is_(None))
-        )
-        self._writing().run(compiled(statement), (now_ms, sha256))
+    def mark_photo_received(self, sha256: str, size_bytes: int, now_ms: int) -> None:
+        """Remember that the bytes are here, and how many they truly are: who named them first may have been wrong."""
+        fresh = _photo.c.received_at.is_(None)
+        statement = _photo.update().values(size_bytes=_p("b"), received_at=_p("r")).where(_photo.c.sha256 == _p("s"), fresh)
+        self._writing().run(compiled(statement), (size_bytes, now_ms, sha256))
 
     def mark_tickets_told(self, sha256: str, tickets: Iterable[str], now_ms: int) -> None:
         """Remember that these tickets know of the photo's bytes."""
-        rows = [{"sha256": sha256, "ticket": ticket, "told_at": now_ms} for ticket in tickets]
-        self.put(t.PhotoUse, rows, "sha256", "ticket")
+        original = (_use.c.sha256 == _p("s"), _use.c.ticket == _p("t"), _use.c.form == "original")
+        statement = compiled(_use.update().values(told_at=_p("n")).where(*original))
+        self._writing().executemany(statement, [(now_ms, sha256, ticket) for ticket in tickets])
 
     def set_photo_details(self, sha256: str, details: str) -> None:
         statement = _photo.update().values(details=_p("d")).where(_photo.c.sha256 == _p("s"))

@@ -298,7 +298,10 @@ class SqliteTransaction(SqliteReader):
         self._apply_lines(effects)
         self._apply_records(effects)
         many(_ADD_PHOTO, [(p.sha256, p.size_bytes, p.ticket, p.device, None, None) for p in effects.photos])
-        many(_ADD_PHOTO_USE, [(p.sha256, p.ticket, None) for p in effects.photos])
+        many(
+            _ADD_PHOTO_USE,
+            [(None, p.sha256, p.ticket, p.form, p.original or p.sha256, p.size_bytes, None) for p in effects.photos],
+        )
         many(_PUT_NUMBER, effects.numbers)
         if self._taken:
             last = self.position + self._taken

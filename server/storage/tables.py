@@ -49,6 +49,7 @@ class Station(SQLModel, table=True):
     name_en: str
     lat: float | None = None
     lon: float | None = None
+    emergency_phone: str | None = None
 
 
 class Area(SQLModel, table=True):
@@ -100,6 +101,16 @@ class Shift(SQLModel, table=True):
     crew: str = Field(index=True)
     from_ms: int = Field(sa_column=_big())
     until_ms: int = Field(sa_column=_big())
+
+
+class Guide(SQLModel, table=True):
+    """One version of a work guide (作业指导卡). `content` is its JSON; never updated, because answers name the version."""
+
+    guide: str = Field(primary_key=True)
+    version: int = Field(primary_key=True)
+    content: str
+    imported_at: int = Field(sa_column=_big())
+    imported_by: str
 
 
 class Account(SQLModel, table=True):
@@ -225,9 +236,18 @@ class PhotoBytes(SQLModel, table=True):
 
 
 class PhotoUse(SQLModel, table=True):
-    """A ticket whose facts name a photo: one picture may be filed twice. `told_at` once the ticket knows its bytes are here."""
+    """What a ticket's facts call these bytes: a photo (`form` original), or the preview or copy of the photo `original`.
+
+    One picture may be filed twice, and the same bytes be a photo here and a preview there. `told_at` once the ticket knows
+    that the photo's bytes are here; of smaller forms it is not told.
+    """
 
     __tablename__ = "photo_use"
-    sha256: str = Field(primary_key=True)
-    ticket: str = Field(primary_key=True)
+    __table_args__ = (UniqueConstraint("sha256", "ticket", "form", "original"),)
+    key: int | None = Field(default=None, primary_key=True)
+    sha256: str
+    ticket: str
+    form: str
+    original: str = Field(index=True)
+    size_bytes: int = Field(sa_column=_big())
     told_at: int | None = Field(default=None, sa_column=_big(nullable=True))

@@ -1,7 +1,8 @@
 """The one writer: pushes and commands that arrive together share one transaction and one fsync (group commit).
 
 Each job waits for a `Future` that is answered only after the commit. A job that fails for a reason of its own is taken out and
-the others are committed without it: one bad job delays nobody.
+the others are committed without it: one bad job delays nobody. Work that changes what phones refer to (crews, guides) has it
+published in the same commit.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 from server.storage.store import SqliteTransaction
 from sync.hub import Hub, Push, Receipt
 from sync.journal import fact_id
-from sync.judge import Command
+from sync.judge import Command, Published
 from sync.problems import Refused
 
 GROUP_MAX = 64
@@ -24,11 +25,15 @@ GROUP_MAX = 64
 
 @dataclass(slots=True)
 class Job:
-    """A push, a list of commands, or the office's own work on tables; exactly one of them."""
+    """A push, a list of commands, or the office's own work on tables; exactly one of them.
+
+    `refers`: the work changes what reference records are made of.
+    """
 
     push: Push | None = None
     commands: Sequence[Command] | None = None
     work: Callable[[SqliteTransaction], Any] | None = None
+    refers: bool = False
     done: Future[Any] = field(default_factory=Future)
 
 
@@ -42,9 +47,11 @@ class Writer:
         *,
         jobs_max: int = 4096,
         people_changed: Callable[[], None] = lambda: None,
+        reference: Callable[[SqliteTransaction], Sequence[Published]] = lambda tx: (),
     ) -> None:
         self._hub = hub
         self._people_changed = people_changed
+        self._reference = reference
         self._transaction = transaction
         self.ledger = _ledger(transaction)
         """(size, root) after the last commit, for statements that need no commit of their own."""
@@ -66,9 +73,12 @@ class Writer:
         position: int = self._submit(Job(commands=commands)).result()
         return position
 
-    def work(self, work: Callable[[SqliteTransaction], Any]) -> Any:
-        """Run the office's own statements in a transaction of the writer's and return their result."""
-        return self._submit(Job(work=work)).result()
+    def work(self, work: Callable[[SqliteTransaction], Any], *, refers: bool = False) -> Any:
+        """Run the office's own statements in a transaction of the writer's and return their result.
+
+        `refers`: afterwards every reference record is made anew from the tables; what did not change moves nothing.
+        """
+        return self._submit(Job(work=work, refers=refers)).result()
 
     @property
     def waiting(self) -> int:
@@ -127,7 +137,8 @@ class Writer:
         commands = [job.commands for job in group if job.commands is not None]
         with self._transaction.group() as tx:
             results = {id(job): job.work(tx) for job in group if job.work is not None}
-            receipts, positions = self._hub.commit(tx, pushes, commands)
+            reference = self._reference(tx) if any(job.refers for job in group) else ()
+            receipts, positions = self._hub.commit(tx, pushes, commands, reference)
             ledger = _ledger(tx)
         self.ledger = ledger
         if results:

@@ -19,7 +19,7 @@ from sync.kinds.office import (
     TRANSFERRED,
 )
 from sync.kinds.opening import OPENING
-from sync.kinds.rating import RATING, RATING_OPENED
+from sync.kinds.rating import OWN_RATING, RATING, RATING_OPENED
 from sync.kinds.ticket import AMENDED, CORRECTED, CREATED, PHOTO_RECEIVED, RAISED
 from sync.kinds.travel import ACCEPTANCE, DEPARTURE, START
 from sync.kinds.work import ANSWER, NOTE, PHOTO, POSITION_CORRECTION

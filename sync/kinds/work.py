@@ -15,6 +15,7 @@ from sync.kinds.base import (
     ListOf,
     Number,
     Sha256,
+    Shape,
     Slot,
     State,
     Text,
@@ -39,6 +40,15 @@ ANSWER = Kind(
     moves=State.WORKING,
     needs_visit=True,
 )
+PREVIEW_BYTES_MAX = 64 * 1024
+COPY_BYTES_MAX = 4 * 1024 * 1024
+
+
+def small_form(size_bytes_max: int) -> Shape:
+    """A smaller picture the phone made of its photo: bytes of their own, which travel before the original."""
+    return Shape((("sha256", Sha256()), ("size_bytes", Integer(1, size_bytes_max))), required=2)
+
+
 PHOTO = Kind(
     "photo",
     "Photo",
@@ -50,6 +60,8 @@ PHOTO = Kind(
         Field("type", Text(60)),
         Field("step", Identifier()),
         Field("shows", Choice(frozenset({"before", "after", "meter", "document", "other"}))),
+        Field("preview", small_form(PREVIEW_BYTES_MAX)),
+        Field("copy", small_form(COPY_BYTES_MAX)),
     ),
     slot=Slot("photos", Policy.APPEND),
     needs_visit=True,

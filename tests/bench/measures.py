@@ -216,7 +216,7 @@ def pull(bench: Bench) -> None:
     requests = [phone.fresh_pull() for phone in bench.phones(bench.sizes.growth_devices)]
     times = max(1, bench.sizes.pulls // len(requests) // TURNS)
     reply = link.in_turns(bench.server.port, requests[:1]).replies[0]
-    assert reply.plain.count(b'"put"') == 30, "thirty tickets"
+    assert reply.plain.count(b'"kind":"ticket"') == 30, "thirty tickets"
     _beside_echo(bench, "pull", requests, len(reply.body), times)
 
 
@@ -242,7 +242,7 @@ def first_sync(bench: Bench) -> None:
         together = bench.newcomers(sizes.newcomers_at_once)
         crowd = link.at_once(bench.server.port, _first_requests(together))
         for phone, reply in zip((*one_by_one, *together), (*fired.replies, *crowd.replies), strict=True):
-            assert reply.plain.count(b'"put"') == 500, "five hundred tickets in one page"
+            assert reply.plain.count(b'"kind":"ticket"') == 500, "five hundred tickets in one page"
             phone.heard(reply)
         bench.count_pushed(len(one_by_one) + len(together))
         book.add("first", percentile(fired.each_s, 50) * 1000)

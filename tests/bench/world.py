@@ -39,6 +39,7 @@ from sync.store import Chain, Device
 from tests.bench.phones import Enrolled
 
 TICKETS_A_CREW = 30
+CREWS_A_STATION = 5
 FIRST_SYNC_TICKETS = 500
 NOW = 1_795_312_800_000
 _HQ = 1  # the first scope's id
@@ -124,14 +125,16 @@ class _Enrolment:
     def store(self, tx: SqliteTransaction, crews: int) -> None:
         """Everything about people, in one transaction."""
         queries = Queries(tx)
-        queries.put(t.Station, [{"id": "s1", "name": "一所", "name_en": "Station 1"}], "id")
-        names = {"station": "s1", "name": "甲班", "name_en": "Crew", "vehicle": "", "skills": ""}
-        queries.put(t.Crew, [{"id": f"crew-{at}", **names} for at in range(crews)], "id")
+        stations = range(-(-crews // CREWS_A_STATION))
+        queries.put(t.Station, [{"id": f"s{at}", "name": "所", "name_en": "Station"} for at in stations], "id")
+        names = {"name": "班", "name_en": "Crew", "vehicle": "", "skills": ""}
+        rows = [{"id": f"crew-{at}", "station": f"s{at // CREWS_A_STATION}", **names} for at in range(crews)]
+        queries.put(t.Crew, rows, "id")
         person = {"name": "李", "name_en": "Li", "phone": "", "role": "member", "skills": ""}
         queries.put(t.Member, [{"id": f"m{at:05d}", **person} for at in range(len(self._crews))], "id")
         tx.executemany(insert_all(t.Membership), [(None, f"m{at:05d}", crew, 1, None) for at, crew in enumerate(self._crews)])
-        rows = [device_row(_device_id(at), f"m{at:05d}", "phone", key, NOW) for at, key in enumerate(self._keys)]
-        tx.executemany(insert_all(t.Phone), rows)
+        devices = [device_row(_device_id(at), f"m{at:05d}", "phone", key, NOW) for at, key in enumerate(self._keys)]
+        tx.executemany(insert_all(t.Phone), devices)
 
 
 def _names(prefix: str) -> Iterator[str]:
@@ -170,7 +173,7 @@ def _template() -> tuple[Record, Mapping[str, Any]]:
         "description": "客户反映家中全部停电,邻居有电,空气开关未跳,疑似进户线故障。", "received_at": NOW,
     }  # fmt: skip
     store = MemoryStore("k0")
-    hub = Hub(_NoSeals(), OfficeRules(lambda sealed: {}), radius_ms=1000)
+    hub = Hub(_NoSeals(), OfficeRules(lambda sealed: {}, lambda ticket, fence: f"/r/{ticket}/{fence}"), radius_ms=1000)
     opened = Command("created", "user:agent", "T", {"set": fields}, NOW)
     given = Command("assigned", "user:dispatcher", "T", {"crew": "C"}, NOW + 60_000)
     with store.transaction() as tx:

@@ -11,9 +11,11 @@ from PIL import Image
 from clients.demo import district
 from server.desk import intake
 from server.desk.codes import codes
+from server.desk.guides import Guide, read_guide
 from server.desk.imports import Options, parse_mapping, read_tickets
 from server.desk.organisation import parse_organisation
 from server.desk.points import rule_v1
+from tests.server.desk.evaluate import evaluate
 
 NOON = 1_772_424_000_000
 PHOTOS = ("meter", "fuse_before", "fuse_after", "line")
@@ -50,16 +52,44 @@ def test_every_ticket_and_everybody_has_a_name_in(language: str) -> None:
     assert len(district.names(language)) == 2 + 4 + 8
 
 
-def test_the_three_guides_are_bilingual_and_begin_with_safety() -> None:
-    guides = district.guides()
-    assert len(guides) == 3
+@pytest.fixture(scope="module")
+def guides() -> dict[str, Guide]:
+    """The three guides as an import makes them, by identifier."""
+    return {guide["guide"]: guide for guide, _ in map(read_guide, district.guides().values())}
+
+
+def test_the_three_guides_import_without_a_word_of_complaint() -> None:
+    for name, data in district.guides().items():
+        guide, notes = read_guide(data)
+        assert f"{guide['guide']}.xlsx" == name and not notes, [note.document() for note in notes]
+
+
+def test_the_three_guides_are_bilingual_and_begin_with_safety(guides: dict[str, Guide]) -> None:
+    versions = {name: guide["version"] for name, guide in guides.items()}
+    assert versions == {"lv-outage": 3, "meter-fault": 2, "temp-supply": 1}
     for guide in guides.values():
-        assert guide.steps[0].safety and sum(step.safety for step in guide.steps) == 1
-        assert {step.type for step in guide.steps} >= {"tick", "choice", "number", "text", "photo"}
-        assert set(guide.kinds) <= set(rule_v1()["base_milli"])
-        labels = [guide.label, *(step.label for step in guide.steps)]
-        labels += [label for step in guide.steps for label in (step.choices or {}).values()]
-        assert all(set(label) == {"zh", "en"} and all(label.values()) for label in labels)
+        assert guide["steps"][0]["safety"] and sum(step.get("safety", False) for step in guide["steps"]) == 1
+        assert {step["type"] for step in guide["steps"]} >= {"tick", "choice", "number", "text", "photo"}
+        assert guide["kinds"] and set(guide["kinds"]) <= set(rule_v1()["base_milli"])
+        labels = [guide["title"], *(step[part] for step in guide["steps"] for part in ("label", "hint") if part in step)]
+        labels += [row["label"] for rows in guide["choices"].values() for row in rows]
+        assert all(label["zh"] and label["en"] and label["zh"] != label["en"] for label in labels)
+
+
+def test_the_outage_guide_asks_six_steps_with_four_photos_and_more_only_where_the_voltage_is_off(
+    guides: dict[str, Guide],
+) -> None:
+    steps = guides["lv-outage"]["steps"]
+
+    def asked(voltage: float, **more: str) -> list[str]:
+        answers = {"voltage": voltage, **more}
+        return [step["id"] for step in steps if "relevant" not in step or evaluate(step["relevant"], answers)]
+
+    assert asked(227.4) == ["isolated", "before", "fault", "voltage", "after", "meter"]
+    assert [step["type"] for step in steps if step.get("required")].count("photo") == 4
+    assert all(step["required"] for step in steps if step["id"] in asked(227.4))
+    assert "cause" in asked(190.0) and "cause" in asked(240.0) and "remark" not in asked(190.0)
+    assert "remark" in asked(190.0, cause="blown_fuse")
 
 
 @pytest.mark.parametrize("name", PHOTOS)

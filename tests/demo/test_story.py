@@ -46,7 +46,7 @@ def test_every_account_agrees(told: Told) -> None:
     assert [count for count in told.result.counts if not count.agrees] == []
     assert told.result.holds and told.result.exit_status == 0
     facts = {count.name: count.left for count in told.result.counts}
-    assert facts["count_facts"] > 90 and facts["count_photos"] == 12 and facts["count_projection"] > 10
+    assert facts["count_facts"] > 90 and facts["count_photos"] == 26 and facts["count_projection"] > 10
 
 
 def test_the_reassigned_ticket_is_completed_by_one_decision_and_the_others_stay_open(told: Told) -> None:

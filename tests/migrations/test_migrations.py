@@ -225,3 +225,26 @@ def test_an_installed_release_upgrades_a_database_outside_the_checkout(tmp_path:
     run = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     assert run.stdout.split() == ["True", str(tmp_path / "site" / "migrations" / "__init__.py")]
+
+
+def test_photos_that_were_named_before_their_smaller_forms_are_named_as_photos_after(engine: Engine, path: Path) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(ROOT / "migrations"))
+    with engine.begin() as connection:
+        config.attributes.update(connection=connection, metadata=METADATA)
+        command.upgrade(config, "0002")
+    with sqlite3.connect(path) as rows:
+        rows.execute("INSERT INTO photo VALUES ('aa', 100, 't1', 'd1', 5, NULL), ('bb', 7, 't2', 'd1', NULL, NULL)")
+        rows.execute("INSERT INTO photo_use VALUES ('aa', 't1', 5), ('aa', 't2', NULL), ('bb', 't2', NULL)")
+    rows.close()
+    migrate.upgrade(engine)
+    with sqlite3.connect(path) as after:
+        found = after.execute(
+            "SELECT sha256, ticket, form, original, size_bytes, told_at FROM photo_use ORDER BY sha256, ticket"
+        )
+        assert found.fetchall() == [
+            ("aa", "t1", "original", "aa", 100, 5),
+            ("aa", "t2", "original", "aa", 100, None),
+            ("bb", "t2", "original", "bb", 7, None),
+        ]
+    after.close()

@@ -12,7 +12,7 @@ from sync import wire
 from sync.facts import Reading
 from sync.hub import Hub, Push, Receipt
 from sync.journal import chain, fact_id, genesis
-from sync.judge import Command
+from sync.judge import Command, Published
 from sync.problems import Refused
 from sync.replica import Applied, Replica
 from sync.store import Chain, Effects, Transaction
@@ -84,7 +84,11 @@ class AppliesTwice(Hub):
     """Does not recognise a batch it has seen: the same lines again become new facts of another journal."""
 
     def commit(
-        self, tx: Transaction, pushes: Sequence[Push], commands: Sequence[Sequence[Command]] = ()
+        self,
+        tx: Transaction,
+        pushes: Sequence[Push],
+        commands: Sequence[Sequence[Command]] = (),
+        reference: Sequence[Published] = (),
     ) -> tuple[list[Receipt], list[int | Refused]]:
         seen: set[str] = set()
         changed = []
@@ -92,7 +96,7 @@ class AppliesTwice(Hub):
             again = push.envelope.head in seen and push.raw
             seen.add(push.envelope.head)
             changed.append(_under_another_name(push) if again else push)
-        return super().commit(tx, changed, commands)
+        return super().commit(tx, changed, commands, reference)
 
 
 def _under_another_name(push: Push) -> Push:
@@ -111,9 +115,13 @@ class IgnoresRivals(Hub):
     """Bounds a fact by any head ever named at its place, also by a rival branch's, which says nothing of it."""
 
     def commit(
-        self, tx: Transaction, pushes: Sequence[Push], commands: Sequence[Sequence[Command]] = ()
+        self,
+        tx: Transaction,
+        pushes: Sequence[Push],
+        commands: Sequence[Sequence[Command]] = (),
+        reference: Sequence[Published] = (),
     ) -> tuple[list[Receipt], list[int | Refused]]:
-        return super().commit(cast(Transaction, _Credulous(tx, pushes)), pushes, commands)
+        return super().commit(cast(Transaction, _Credulous(tx, pushes)), pushes, commands, reference)
 
 
 class _Credulous(Bent):

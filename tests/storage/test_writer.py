@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from server.storage.store import SqliteTransaction
-from server.storage.writer import GROUP_MAX, Writer
-from sync.facts import Record, Write
+from server.storage.writer import GROUP_MAX, Job, Writer
+from sync.facts import Record, Scope, Write
 from sync.hub import Push, Receipt
 from sync.judge import Published
 from sync.problems import Refused
@@ -298,3 +298,49 @@ def test_a_prefix_and_the_whole_sent_at_once_make_one_chain(depot: Depot, phones
     assert all(receipt.n >= 6 for receipt in receipts) and max(receipt.n for receipt in receipts) == 11
     assert list(stored_chains(depot.path)) == ["office", whole.envelope.journal]
     check_whole(depot.path)
+
+
+# ----------------------------------------------------------------------------------------------------- reference records
+
+
+def test_what_phones_refer_to_is_published_once_for_all_the_work_of_a_group(depot: Depot) -> None:
+    asked: list[int] = []
+
+    def reference(tx: SqliteTransaction) -> list[Published]:
+        asked.append(tx.run("SELECT count(*) FROM station").fetchone()[0])
+        return [Published("station", "all", (Scope("station:s"),), {"count": asked[-1]})]
+
+    writer = Writer(depot.hub, depot.tx, reference=reference)
+    with held(writer):
+        done = [submitted(writer, station(name)) for name in ("n1", "n2")]
+    assert [future.result() for future in done] == [1, 1]
+    writer.work(lambda tx: None)
+    writer.stop()
+    assert len(asked) == 1, "work that refers to nothing asks for nothing"
+    assert [row[1:4] for row in depot.tx.feed("station:s", 0, 9)] == [("station", "all", None)]
+
+
+def station(name: str) -> Callable[[SqliteTransaction], Any]:
+    """Work that makes a station."""
+    return lambda tx: tx.run("INSERT INTO station (id, name, name_en) VALUES (?, ?, ?)", (name, name, name)).rowcount
+
+
+def submitted(writer: Writer, work: Callable[[SqliteTransaction], Any]) -> Future[Any]:
+    """Work that changes what phones refer to, queued and not waited for."""
+    return writer._submit(Job(work=work, refers=True))
+
+
+def test_work_whose_reference_records_cannot_be_made_is_undone_and_delays_nobody(depot: Depot) -> None:
+    def reference(tx: SqliteTransaction) -> list[Published]:
+        if tx.run("SELECT count(*) FROM station WHERE id = 'bad'").fetchone()[0]:
+            raise ZeroDivisionError("a bug in the reference records")
+        return []
+
+    writer = Writer(depot.hub, depot.tx, reference=reference)
+    with held(writer):
+        bad, good = (submitted(writer, station(name)) for name in ("bad", "good"))
+    with pytest.raises(ZeroDivisionError):
+        bad.result()
+    assert good.result() == 1
+    writer.stop()
+    assert depot.tx.run("SELECT id FROM station").fetchall() == [("good",)]

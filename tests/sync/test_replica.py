@@ -481,6 +481,7 @@ def test_a_server_older_than_its_own_promise_is_noticed_and_new_facts_go_on(scen
     assert [item["n"] for item in phone.replica.queue() if item["truth"] != Truth.HQ_HAS_IT] == [5], (
         "kept, and said to be here only"
     )
+    assert phone.replica.sendable == 0 < phone.replica.waiting, "nobody tries for ever to send what cannot be joined on"
 
 
 # ------------------------------------------------------------------------------------------------------------------ bundles
@@ -498,6 +499,23 @@ def test_a_bundle_that_comes_by_another_road_is_idempotent(scene: Scene, phone: 
     assert isinstance(scene.exchange(bundle.body), bytes)
     assert [n["text"] for n in scene.view("t1")["visits"]["v1"]["notes"]] == ["0", "1", "2", "since"]
     assert phone.replica.waiting == 0 and not phone.replica.state.notices
+
+
+def test_the_reply_to_a_bundle_of_long_ago_takes_no_word_back(scene: Scene, phone: Phone) -> None:
+    fact = note(phone, "in the bundle")
+    bundle = phone.replica.request()
+    phone.replica.sent_by_other_road(bundle)
+    later = note(phone, "after it")
+    phone.sync()
+    scene.wait(minutes=1)
+    applied = phone.replica.apply(_bytes(scene.exchange(bundle.body)), phone.reading())
+    assert not applied.regressed and not phone.replica.state.notices
+    assert word(phone, fact) == word(phone, later) == Truth.HQ_HAS_IT
+
+
+def _bytes(reply: object) -> bytes:
+    assert isinstance(reply, bytes)
+    return reply
 
 
 def test_a_bundle_older_than_the_head_stores_nothing_and_is_answered_as_it_was(scene: Scene, phone: Phone) -> None:

@@ -23,6 +23,8 @@ from sync.wire import Envelope, Quarantine
 from tests.scene import NOON, Phone, Scene, Seals
 from tests.sync.hostile import GOOD, HOSTILE, line
 from tests.sync.world import record_of
+from tests.vectors import kinds
+from tests.vectors.lives import lives
 
 FOLDER = Path(__file__).parent
 MINUTE = 60_000
@@ -126,13 +128,13 @@ def _bytes(scene: Scene, outgoing: Outgoing) -> bytes:
 
 def _page(name: str, phone: Phone, body: bytes) -> dict[str, Any]:
     """One reply: the confirmed copy before and after, the cursor, and how far the journal is stated."""
-    before, held_before = _journals(phone), _copy(phone)
+    before = {"journals": _journals(phone), "rows": _copy(phone), "cursor": dict(phone.replica.state.cursor)}
     phone.scene.deliver(phone, body)
     return {
         "name": name,
         "reply": body.decode(),
         "statements": _told(body),
-        "before": {"journals": before, "rows": held_before},
+        "before": before,
         "after": {"journals": _journals(phone), "rows": _copy(phone), "cursor": dict(phone.replica.state.cursor)},
     }
 
@@ -352,6 +354,12 @@ NOTES: dict[str, tuple[str, str, Callable[[], Any]]] = {
         "What is shown: the confirmed copy with the phone's own newer facts laid over it; what is sealed is not shown.",
         shown,
     ),
+    "lives": (
+        "手机的一生：逐步重放（同样的编号、时钟读数和签名替身）；每个请求逐字节相同，每一步之后的状态、行、真话和显示都相同。",
+        "Lives of a phone, replayed step by step with the same ids, readings and stand-in signatures: each request equal to "
+        "the byte; state, rows, words of truth and what is shown equal after each step (`after` names what changed).",
+        lives,
+    ),
     "merge": (
         "合并：一张工单收到的全部写入 → 所有人看到的结果。写入顺序无关；“sees”列出谁看到过谁。",
         "Merging: every write a ticket received, and what people see. The order of writes is nothing; `sees` lists who had "
@@ -376,3 +384,4 @@ def build(name: str) -> str:
 if __name__ == "__main__":
     for each in NOTES:
         (FOLDER / f"{each}.json").write_text(build(each), encoding="utf-8")
+    kinds.TABLE.write_text(kinds.table(), encoding="utf-8")

@@ -8,6 +8,7 @@ from hashlib import sha256
 
 import pytest
 
+from tests.vectors import kinds
 from tests.vectors.make import FOLDER, NOTES, build
 
 RENEW = "the engine and the golden vectors disagree; if the change is meant, run `python -m tests.vectors.make` and say so"
@@ -27,6 +28,10 @@ def test_a_vector_file_explains_itself_in_both_languages_and_holds_cases(name: s
     document = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     assert set(document) == {"note", "cases"} and document["cases"]
     assert any("\u4e00" <= letter <= "\u9fff" for letter in document["note"]["zh"]) and document["note"]["en"].isascii()
+
+
+def test_the_web_client_has_the_present_table_of_kinds() -> None:
+    assert kinds.TABLE.read_text(encoding="utf-8") == kinds.table(), RENEW
 
 
 def test_the_chain_can_be_computed_from_the_file_alone() -> None:

@@ -34,9 +34,9 @@ def readable(request: Request, sha256: Sha256, variant: Variant) -> None:
 def application(root: Path) -> Starlette:
     objects = FolderObjects(root / "objects")
 
-    def expected(sha256: Sha256) -> int | None:
+    def expected(sha256: Sha256) -> set[int]:
         promise = root / "promises" / sha256
-        return int(promise.read_text()) if promise.exists() else None
+        return {int(promise.read_text())} if promise.exists() else set()
 
     def completed(sha256: Sha256, size: int) -> None:
         assert objects.size(sha256) == size, "told before the bytes were there"
@@ -54,6 +54,7 @@ def application(root: Path) -> Starlette:
         completed=completed,
         authorise=authorise,
         readable=readable,
+        stand_in=lambda request, sha256, variant: None,
         now_ms=lambda: int((root / "now").read_text()),
         derivation=Derivation(objects, derived, at_once_max=1),
         limits=replace(PhotoLimits(), **limits),
