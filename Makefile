@@ -1,38 +1,57 @@
-# Two commands matter: `make demo` runs Lamplighter, `make test` proves it. Everything they need is installed into .venv.
+# Two commands matter: `make demo` runs Lamplighter, `make test` proves it. What they need goes into .venv and clients/web/node_modules.
 SHELL := /bin/bash
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
 
 python := .venv/bin/python
 packages := server sync clients migrations tests
+web := clients/web
+web_ready := $(web)/node_modules/.package-lock.json
+web_built := $(web)/dist/crew/sw.js
+web_sources := $(shell find $(web) \( -name node_modules -o -name dist \) -prune -o \( -type f -o -type d -path '$(web)/*' \) -print)
 node_locks := $(shell find tests -name package-lock.json -not -path '*/node_modules/*' 2>/dev/null)
 node_ready := $(node_locks:package-lock.json=node_modules/.package-lock.json)
 
-.PHONY: help setup demo test check sim bench
+.PHONY: help setup web demo test check sim bench bench-web soak-web .browser
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 setup: .venv/run.stamp ## install what running needs (Python 3.11 or newer; PYTHON= names one)
 
-demo: .venv/run.stamp ## a told story with three phones, then a server to try (ARGS=--once ends by itself)
+web: $(web_built) ## build the crew's web app (needs Node 20.19 or newer); skipped while its sources are unchanged
+
+demo: $(web_built) .venv/run.stamp ## a told story with three phones, then a server and the crew's app to try (ARGS=--once ends by itself)
 	@$(python) -m server demo $(ARGS)
 
-test: check $(node_ready) ## everything CI asks: lint, types, all tests (ARGS= goes to pytest; needs Node 20.19 or newer)
+test: .browser check $(node_ready) $(web_built) ## everything CI asks: lint, types, all tests (ARGS= goes to pytest; needs Node and Chromium)
+	@echo "» vitest"
+	@cd $(web) && npm run --silent test
 	@echo "» pytest"
 	@$(python) -m pytest -q -n 2 --dist loadfile $(ARGS)
 
-check: .venv/test.stamp ## lint and types only
+check: .venv/test.stamp $(web_ready) ## lint and types only
 	@echo "» ruff"
 	@$(python) -m ruff check .
 	@echo "» mypy --strict"
 	@$(python) -m mypy
+	@echo "» tsc"
+	@cd $(web) && npm run --silent check
 
 sim: .venv/test.stamp ## simulate phones, faults and a server (SEED= replays one, DAYS= sets how much)
 	@$(python) -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(DAYS),--days $(DAYS)) $(ARGS)
 
 bench: .venv/test.stamp ## measure throughput as ratios to floors taken in the same run
 	@$(python) -m tests.bench $(ARGS)
+
+bench-web: .browser .venv/test.stamp $(web_built) ## measure the crew's app in Chromium at a quarter of the speed
+	@$(python) -m tests.web.bench $(ARGS)
+
+soak-web: .browser .venv/test.stamp $(web_built) ## kill the browser at random moments, 200 times, and count what was lost (ARGS="--kills 1000")
+	@$(python) -m tests.web.soak $(ARGS)
+
+.browser:
+	@.ci/setup browser
 
 .venv/run.stamp: requirements.txt .ci/setup
 	@.ci/setup requirements.txt
@@ -41,6 +60,11 @@ bench: .venv/test.stamp ## measure throughput as ratios to floors taken in the s
 .venv/test.stamp: requirements-dev.txt .ci/setup
 	@.ci/setup requirements-dev.txt
 	@touch .venv/run.stamp $@
+
+$(web_built): $(web_sources) $(web_ready)
+	@echo "» building the crew's web app"
+	@cd $(web) && npm run --silent check && npm run --silent build -- --logLevel warn
+	@touch $@
 
 %/node_modules/.package-lock.json: %/package-lock.json
 	@.ci/setup node $*
