@@ -14,7 +14,7 @@ from clients.demo import district
 from clients.demo.office import Office
 from clients.demo.words import Words
 
-MEMBER = "wu"
+MEMBER = "tang"
 MINUTE_MS = 60_000
 
 
@@ -33,9 +33,9 @@ class Job:
 
 
 JOBS: Sequence[Job] = (
-    Job("fault_repair", "mill_who", "mill_where", "mill_what", (27.9633, 116.3622), 6, "lv_outage_household", 1),
-    Job("metering_fault", "school_who", "school_where", "school_what", (27.9601, 116.3688), 50, "meter_fault", 3),
-    Job("temp_supply", "barn_who", "barn_where", "barn_what", (27.9689, 116.3571), 90, None, 3),
+    Job("fault_repair", "mill_who", "mill_where", "mill_what", (27.9289, 116.3641), 6, "lv_outage_household", 1),
+    Job("metering_fault", "school_who", "school_where", "school_what", (27.9262, 116.3702), 50, "meter_fault", 3),
+    Job("temp_supply", "barn_who", "barn_where", "barn_what", (27.9318, 116.3580), 90, None, 3),
 )
 
 

@@ -280,17 +280,17 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "all_agree": {"zh": "全部相符，用时 {seconds} 秒。", "en": "Everything agrees, in {seconds} seconds."},
     "disagree": {"zh": "有 {count} 处对不上！", "en": "{count} counts do not agree!"},
     # ------------------------------------------------------------------------------------------- what a visitor finds
-    "mill_who": {"zh": "青溪米厂 刘师傅", "en": "Clear Brook rice mill, Mr Liu"},
-    "mill_where": {"zh": "青溪村中屋组6号", "en": "6 Middle House, Clear Brook village"},
+    "mill_who": {"zh": "柳塘米厂 刘师傅", "en": "Willow Pond rice mill, Mr Liu"},
+    "mill_where": {"zh": "柳塘路6号", "en": "6 Willow Pond Road"},
     "mill_what": {
         "zh": "米厂突然停电，隔壁有电，表箱里有响声",
         "en": "The mill lost power, next door has it; a noise in the meter box",
     },
-    "school_who": {"zh": "青溪小学 何老师", "en": "Clear Brook school, Ms He"},
-    "school_where": {"zh": "青溪小学传达室", "en": "Clear Brook school, porter's lodge"},
+    "school_who": {"zh": "柳塘小学 何老师", "en": "Willow Pond school, Ms He"},
+    "school_where": {"zh": "柳塘小学传达室", "en": "Willow Pond school, porter's lodge"},
     "school_what": {"zh": "电表屏幕不亮，两天没有数据", "en": "The meter's display is blank; no readings for two days"},
     "barn_who": {"zh": "万水生", "en": "Wan Shuisheng"},
-    "barn_where": {"zh": "青溪村上屋组21号工地", "en": "Building site, 21 Upper House, Clear Brook village"},
+    "barn_where": {"zh": "柳塘新村21号工地", "en": "Building site, 21 New Village, Willow Pond"},
     "barn_what": {
         "zh": "盖谷仓，需要临时用电，工地已平整",
         "en": "Building a barn: a temporary supply is needed, the site is level",

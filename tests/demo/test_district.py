@@ -21,11 +21,11 @@ NOON = 1_772_424_000_000
 PHOTOS = ("meter", "fuse_before", "fuse_after", "line")
 
 
-def test_the_organisation_has_two_stations_four_crews_and_eight_members_on_shift() -> None:
+def test_the_organisation_has_two_stations_four_crews_and_nine_members_on_shift() -> None:
     org = parse_organisation(district.organisation(NOON))
-    assert (len(org.stations), len(org.crews), len(org.members), len(org.shifts)) == (2, 4, 8, 4)
+    assert (len(org.stations), len(org.crews), len(org.members), len(org.shifts)) == (2, 4, 9, 4)
     assert all(shift.begins < NOON < shift.ends for shift in org.shifts)
-    assert len({membership.member for membership in org.memberships}) == 8
+    assert len({membership.member for membership in org.memberships}) == 9
 
 
 def test_the_six_areas_are_whole_and_of_every_class() -> None:
@@ -49,7 +49,7 @@ def test_every_ticket_and_everybody_has_a_name_in(language: str) -> None:
     mapping = parse_mapping(district.read_bytes("mapping.toml"))
     rows, _ = read_tickets(district.read_bytes("tickets.csv"), mapping)
     assert {row.fields["number"] for row in rows} <= set(district.titles(language))
-    assert len(district.names(language)) == 2 + 4 + 8
+    assert len(district.names(language)) == 2 + 4 + 9
 
 
 @pytest.fixture(scope="module")

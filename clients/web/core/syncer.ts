@@ -136,6 +136,7 @@ export class Syncer {
     this.move({ syncing: "talking", nextAt: null, percent: null });
     try {
       const refused = await this.converse();
+      if (!refused) this.move({ trouble: null }); // HQ was reached: what kept us from it is over, and photos may take long
       await this.bringPhotos(AGAIN.includes(why));
       await this.prune();
       if (refused) throw refused; // what was recorded is stored; only the pull was refused

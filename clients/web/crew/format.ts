@@ -44,3 +44,8 @@ export function distance(metres: number): string {
 export function bytes(size: number): string {
   return size < 1_000_000 ? `${Math.max(1, Math.round(size / 1000))} kB` : `${(size / 1_000_000).toFixed(1)} MB`;
 }
+
+/** A number with hyphens that stays on one line. */
+export function unbroken(text: string): string {
+  return text.replaceAll("-", "\u2011");
+}

@@ -7,14 +7,14 @@ import { attempt } from "./session";
 import { t } from "./words";
 
 export function Rescue({ icon, onExported }: { icon: string; onExported?: () => void }) {
-  const [told, setTold] = useState("");
+  const [told, setTold] = useState<{ id: string; lines?: number; name?: string } | null>(null);
   const file = useRef<HTMLInputElement>(null);
   const give = async () => {
     const bundle = await attempt((phone) => phone.exportBundle());
     if (!bundle) return;
-    if (bundle.lines === 0) return setTold(t("rescue-nothing"));
+    if (bundle.lines === 0) return setTold({ id: "rescue-nothing" });
     save(bundle.name, bundle.blob);
-    setTold(t("rescue-written", { lines: bundle.lines, name: bundle.name }));
+    setTold({ id: "rescue-written", lines: bundle.lines, name: bundle.name });
     onExported?.();
   };
   const take = async () => {
@@ -22,7 +22,7 @@ export function Rescue({ icon, onExported }: { icon: string; onExported?: () => 
     if (!chosen) return;
     const bytes = new Uint8Array(await chosen.arrayBuffer());
     const done = await attempt((phone) => phone.importFile(bytes));
-    if (done) setTold(t(done.delivered ? "rescue-delivered" : "rescue-taken", { lines: done.lines }));
+    if (done) setTold({ id: done.delivered ? "rescue-delivered" : "rescue-taken", lines: done.lines });
   };
   return (
     <div class="stack">
@@ -45,7 +45,7 @@ export function Rescue({ icon, onExported }: { icon: string; onExported?: () => 
       />
       {told && (
         <p role="status" data-testid="rescue-told">
-          {told}
+          {t(told.id, { lines: told.lines ?? 0, name: told.name ?? "" })}
         </p>
       )}
     </div>

@@ -8,7 +8,7 @@ import { moment } from "./format";
 import { factName, nameOf, ticketName } from "./parts";
 import { to } from "./router";
 import { attempt, now } from "./session";
-import { t, word } from "./words";
+import { sentences, t, word } from "./words";
 
 /** `linked` puts the road to the ticket beside the sentence, for lists. */
 export function Told({ change, linked }: { change: Change; linked?: boolean }) {
@@ -60,19 +60,20 @@ function sentence(change: Change): string {
 function cancelled(ticket: TicketView, mine: Mine): string {
   const reason = ticket.closing?.reason ?? "–";
   const what = t("told-cancelled", { number: ticketName(ticket), reason });
-  return `${what} ${mine.any ? t("mine-decided", own(mine)) : t("mine-none")}`;
+  return sentences(what, mine.any ? t("mine-decided", own(mine)) : t("mine-none"));
 }
 
 function gone(ticket: TicketView, mine: Mine): string {
   const number = ticketName(ticket);
   const what = ticket.gone_to?.crew ? t("told-reassigned", { number, ...byWhom(ticket.gone_to) }) : t("told-gone", { number });
-  return `${what} ${safe(mine)}`;
+  return sentences(what, safe(mine));
 }
 
 function noticeSentence(notice: { slug: string; [detail: string]: unknown }, mine: Mine): string {
   if (notice.slug !== "reassigned") return word("notice", notice.slug);
   const number = String(notice["number"] ?? t("ticket-unnamed"));
-  return `${t("told-reassigned", { number, ...byWhom(notice as { crew?: string; at?: number }) })} ${safe(mine)}`;
+  const what = t("told-reassigned", { number, ...byWhom(notice as { crew?: string; at?: number }) });
+  return sentences(what, safe(mine));
 }
 
 /** "Your arrival and 2 photos are safe and count for you", or that there was nothing yet. */

@@ -47,6 +47,11 @@ export function both(label: Label | undefined): string {
   return label ? label[language.value] || label.zh || label.en : "";
 }
 
+/** Whole sentences one after another: Chinese has no space between them. */
+export function sentences(...said: string[]): string {
+  return said.join(language.value === "zh" ? "" : " ");
+}
+
 /** `zh-CN` or `en`, as `lang` attributes and Intl want it. */
 export function locale(): string {
   return LOCALE[language.value];

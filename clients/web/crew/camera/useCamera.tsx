@@ -12,7 +12,7 @@ import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { Icon } from "../../ui/icon";
 import { attempt, fault, record, report } from "../session";
-import { t } from "../words";
+import { sentences, t } from "../words";
 import { type Print, printed, warmUp } from "./darkroom";
 import type { Exposure } from "./forms";
 import { Outline, outlineOf } from "./Outline";
@@ -180,7 +180,7 @@ function SecondLook({ print, address, saved }: Doubt) {
   return (
     <div class="stack second-look" data-testid="second-look" data-fact={saved.fact}>
       <Banner tone="look" live="soon">
-        {t(print.undecodable ? "camera-undecodable" : "camera-blurred")} {t("camera-kept")}
+        {sentences(t(print.undecodable ? "camera-undecodable" : "camera-blurred"), t("camera-kept"))}
       </Banner>
       {address && <img src={address} alt={t("camera-last")} />}
     </div>

@@ -6,7 +6,7 @@ import type { ComponentChildren } from "preact";
 import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { Field } from "../../ui/field";
-import { t } from "../words";
+import { sentences, t } from "../words";
 import { readCodes } from "./reader";
 import { useViewfinder } from "./useViewfinder";
 
@@ -38,7 +38,7 @@ export function useScan({ expected, wrong, onSave }: ScanProps): { finder: Compo
       <>
         {trouble && (
           <Banner tone="look" live="soon" testid="camera-trouble">
-            {t(`camera-trouble-${trouble}`)} {t("scan-type-instead")}
+            {sentences(t(`camera-trouble-${trouble}`), t("scan-type-instead"))}
           </Banner>
         )}
         {!trouble && (

@@ -80,7 +80,7 @@ async function leave(held: Held): Promise<void> {
 function useTicks(tell: (event: Event) => void): void {
   useEffect(() => {
     const tick = () => tell({ type: "ticked" });
-    // The question "still there?" goes by its own button: were it gone at the finger's rise, the tap would meet what lies below.
+    // The question "still there?" goes by its own button: gone at the finger's rise, it would let the tap through.
     const touch = ({ target }: { target: EventTarget | null }) => {
       if (!(target instanceof Element && target.closest("dialog"))) tell({ type: "touched" });
     };

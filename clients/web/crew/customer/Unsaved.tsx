@@ -5,7 +5,7 @@ import sync from "lucide-static/icons/cloud-upload.svg?raw";
 import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { useLive, usePhone } from "../session";
-import { t, word } from "../words";
+import { sentences, t, word } from "../words";
 import { Frame, LockButton } from "./CustomerMode";
 import type { Held } from "./held";
 import type { Event, Mode } from "./mode";
@@ -25,7 +25,7 @@ export function Unsaved({ mode, held, tell }: { mode: Mode & { at: "unsaved" }; 
   return (
     <Frame title={t("rating-unsaved")} primary={retry}>
       <Banner tone="danger" live="now" code={mode.slug} testid="unsaved">
-        {noKey ? t("rating-unsaved-key") : `${t("rating-unsaved-word")} ${word("fault", mode.slug)}`}
+        {noKey ? t("rating-unsaved-key") : sentences(t("rating-unsaved-word"), word("fault", mode.slug))}
       </Banner>
       {view && <OwnPhone view={view} />}
       <LockButton tell={tell} />

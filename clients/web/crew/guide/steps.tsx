@@ -4,7 +4,7 @@ import check from "lucide-static/icons/check.svg?raw";
 import chevron from "lucide-static/icons/chevron-right.svg?raw";
 import type { FunctionComponent } from "preact";
 import { useState } from "preact/hooks";
-import { answersOf, fault, isSettled, offered, unusual } from "../../core/guide";
+import { answersOf, type Fault, fault, isSettled, offered, unusual } from "../../core/guide";
 import type { AnswerValue, Step, StepType } from "../../core/types";
 import { Button, LinkButton, usePress } from "../../ui/button";
 import { Choices } from "../../ui/choice";
@@ -127,17 +127,18 @@ function NumberStep({ job, step }: AtStep) {
     return save(number ?? undefined);
   };
   const sure = doubted !== null && doubted === value;
+  // What is pressed, and what is wrong with it, stand right above the keys: the page above may be scrolled.
   const keys = (
     <>
+      <Entry text={text} step={step} onKey={type} />
+      {sure && <p class="really" role="alert" data-testid="really">{t("guide-really", { value, unit: step.unit ?? "" })}</p>}
+      <Wrong text={wrong} />
       <Keypad onKey={type} onEnter={() => void keep(value)} point={!step.integer} />
       <Button look="primary" onPress={() => keep(value)} testid="save">{primaryWord(value, sure, step)}</Button>
     </>
   );
   return (
     <StepPage job={job} step={step} primary={keys}>
-      <Entry text={text} step={step} onKey={type} />
-      {sure && <p class="really" role="alert" data-testid="really">{t("guide-really", { value, unit: step.unit ?? "" })}</p>}
-      <Wrong text={wrong} />
       <div class="known">
         <Range step={step} last={last ? { value: Number(last["value"]), at: last.at } : null} />
         <Suggested values={suggestions(step, last ? Number(last["value"]) : null)} step={step} onPick={keep} />
@@ -240,13 +241,13 @@ type Checked = [wrong: string | null, save: (value: AnswerValue | undefined) => 
 
 /** Save an answer unless the guide finds fault with it; then say so in its own sentence. */
 function useChecked(job: GuidedJob, step: Step): Checked {
-  const [wrong, setWrong] = useState<string | null>(null);
+  const [wrong, setWrong] = useState<Fault | null>(null);
   const save = (value: AnswerValue | undefined) => {
     const empty = value === undefined || value === "" || (Array.isArray(value) && !value.length);
-    const found = empty ? { slug: "required" as const } : fault(job.guide, step, value, answersOf(job.visit));
-    if (found) return setWrong("message" in found && found.message ? both(found.message) : t(`guide-fault-${found.slug}`));
-    setWrong(null);
+    const found: Fault | null = empty ? { slug: "required" } : fault(job.guide, step, value, answersOf(job.visit));
+    setWrong(found);
+    if (found) return undefined;
     return answer(job, step, { value: value!, ...(typeof value === "number" && step.unit ? { unit: step.unit } : {}) });
   };
-  return [wrong, save, () => setWrong(null)];
+  return [wrong && (wrong.message ? both(wrong.message) : t(`guide-fault-${wrong.slug}`)), save, () => setWrong(null)];
 }

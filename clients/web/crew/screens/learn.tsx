@@ -40,7 +40,7 @@ function One({ guide }: { guide: Guide }) {
     <Page name="learn" title={both(guide.title)} back={to("learn")}>
       <p class="quiet">
         {t("learn-for", {
-          kinds: guide.kinds.map((kind) => word("kind", kind)).join("、") || t("learn-any"),
+          kinds: guide.kinds.map((kind) => word("kind", kind)).join(t("list-comma")) || t("learn-any"),
           version: guide.version,
         })}
       </p>

@@ -13,7 +13,7 @@ import { t } from "../words";
 
 export default function Note({ ticket = "" }: ScreenProps) {
   const { value, set, clear } = useDraft(`note:${ticket}`, { text: "" });
-  const [fault, setFault] = useState<string | undefined>();
+  const [empty, setEmpty] = useState(false);
   const notes = useLive(
     async (phone) => {
       const view = await phone.ticket(ticket);
@@ -24,7 +24,7 @@ export default function Note({ ticket = "" }: ScreenProps) {
   const back = to("ticket", ticket);
   const save = async () => {
     const text = value.text.trim();
-    if (!text) return setFault(t("note-empty"));
+    if (!text) return setEmpty(true);
     if (!(await record((phone) => phone.note(ticket, text)))) return;
     await clear();
     go(back, { replace: true });
@@ -45,7 +45,7 @@ export default function Note({ ticket = "" }: ScreenProps) {
         kind="text"
         value={value.text}
         onInput={(text) => set({ text })}
-        fault={fault}
+        fault={empty ? t("note-empty") : undefined}
         maxLength={2000}
         testid="note-text"
       />

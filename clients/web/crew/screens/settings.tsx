@@ -125,14 +125,14 @@ function CheckUpdate() {
       () => true,
       () => false,
     );
-    setTold(t(asked ? "update-asked" : "update-unreachable"));
+    setTold(asked ? "update-asked" : "update-unreachable");
   };
   return (
     <>
       <Button icon={refresh} onPress={ask} testid="check-update">
         {t("update-check")}
       </Button>
-      {told && <p role="status">{told}</p>}
+      {told && <p role="status">{t(told)}</p>}
     </>
   );
 }

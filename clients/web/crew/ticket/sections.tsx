@@ -12,7 +12,7 @@ import type { TicketView } from "../../core/types";
 import { Button, LinkButton } from "../../ui/button";
 import { Icon } from "../../ui/icon";
 import { Sheet } from "../../ui/sheet";
-import { moment, seconds } from "../format";
+import { moment, seconds, unbroken } from "../format";
 import type { GuidedJob } from "../jobs";
 import { momentOf, STEPS } from "../next";
 import { nameOf, TruthWord } from "../parts";
@@ -53,7 +53,7 @@ export function Safety({ job }: { job: GuidedJob }) {
       )}
       {station?.emergency_phone && (
         <LinkButton href={`tel:${station.emergency_phone}`} icon={call} look="danger" wide testid="emergency">
-          {t("emergency", { phone: station.emergency_phone })}
+          {t("emergency", { phone: unbroken(station.emergency_phone) })}
         </LinkButton>
       )}
     </section>
