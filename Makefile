@@ -47,8 +47,8 @@ bench: .venv/test.stamp ## measure throughput as ratios to floors taken in the s
 bench-web: .browser .venv/test.stamp $(web_built) ## measure the crew's app in Chromium at a quarter of the speed
 	@$(python) -m tests.web.bench $(ARGS)
 
-soak-web: .browser .venv/test.stamp $(web_built) ## kill the browser at random moments, 200 times, and count what was lost (ARGS="--kills 1000")
-	@$(python) -m tests.web.soak $(ARGS)
+soak-web: .browser .venv/test.stamp $(web_built) ## kill the browser at random moments, 200 times (ARGS="--kills 1000")
+	@$(python) -m tests.web.kills $(ARGS)
 
 .browser:
 	@.ci/setup browser

@@ -39,7 +39,7 @@ STYLE = (
 body{margin:0 auto;padding:4px 16px 32px;max-width:36rem;background:var(--bg);color:var(--ink);
 font:18px/28px system-ui,-apple-system,"PingFang SC","Microsoft YaHei","Noto Sans SC","Noto Sans CJK SC",sans-serif}
 header{display:flex;justify-content:space-between;align-items:center;gap:12px}
-h1{font-size:24px;line-height:32px;margin:16px 0}
+h1,h2{font-size:24px;line-height:32px;margin:16px 0}
 header a,summary,.send,select,.why label{min-height:72px}
 header a{min-width:72px;display:flex;align-items:center;justify-content:center;color:var(--act)}
 p{margin:0 0 16px}.about,.note{color:var(--ink2)}.note{font-size:16px;line-height:26px;margin-top:24px}
@@ -53,6 +53,7 @@ border-radius:12px;pointer-events:auto;cursor:pointer}
 .row b{font-size:20px;flex:1}.row i{visibility:hidden;width:28px;height:28px;font:700 24px/28px system-ui;color:var(--act)}
 .row input:checked~i{visibility:visible}
 svg{width:48px;height:48px;flex:none;fill:none;stroke:currentColor;stroke-width:3;stroke-linecap:round;stroke-linejoin:round}
+@media(max-width:300px){header,.row{flex-wrap:wrap}.row b{flex:1 0 100%;overflow-wrap:anywhere}.row i{display:none}}
 .f5,.f4{color:var(--ok)}.f3{color:var(--ink2)}.f2,.f1{color:var(--bad)}
 .why label{display:flex;align-items:center;gap:16px}.why input{width:28px;height:28px;margin:0;accent-color:var(--act)}
 @supports selector(:has(*)){.why{display:none}form:has(#o2:checked,#o1:checked) .why{display:block}}
@@ -187,7 +188,7 @@ def word_page(language: Language, word: str) -> bytes:
 def absent_page() -> bytes:
     """There is nothing here, in both languages: who asks is not known."""
     (zh, en), (zh_text, en_text) = WORDS["absent"], WORDS["absent_text"]
-    body = f'<h1>{zh}</h1><p>{zh_text}</p><div lang="en"><h1>{en}</h1><p>{en_text}</p></div>'
+    body = f'<h1>{zh}</h1><p>{zh_text}</p><div lang="en"><h2>{en}</h2><p>{en_text}</p></div>'
     return _document("zh", zh, body)
 
 

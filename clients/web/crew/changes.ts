@@ -9,7 +9,7 @@ export type Change =
   | { what: "contest"; ticket: TicketView; fields: string[] }
   | { what: "cancelled" | "handled" | "gone"; ticket: TicketView; mine: Mine };
 
-/** This crew's own work on a ticket, in the first words of every sentence about it. */
+/** What this phone recorded about a ticket, for the first words of each sentence; the journal outlives the ticket's row. */
 export interface Mine {
   arrived: boolean;
   photos: number;
@@ -27,10 +27,10 @@ export async function changesOf(phone: Phone): Promise<Change[]> {
         what: "notice" as const,
         index,
         notice,
-        mine: mineOf(phone, byId.get(String(notice["ticket"]))),
+        mine: mineOf(queue, String(notice["ticket"])),
       }))
       .reverse(),
-    ...views.filter((view) => !view.gone).flatMap((view) => toldBy(phone, view)),
+    ...views.filter((view) => !view.gone).flatMap((view) => toldBy(queue, view)),
     ...queue
       .filter((item) => item.truth === "needs_you" && item.kind !== "photo_bytes" && !byId.get(item.ticket ?? "")?.contests)
       .map((item) => ({ what: "fact" as const, item, ticket: byId.get(item.ticket ?? "") ?? null })),
@@ -59,9 +59,9 @@ function nameOf(change: Change): string {
 }
 
 /** What a ticket itself says of changes by the office. */
-export function toldBy(phone: Phone, view: TicketView): Change[] {
+export function toldBy(queue: readonly QueueItem[], view: TicketView): Change[] {
   const fields = Object.keys(view.contests ?? {});
-  const mine = mineOf(phone, view);
+  const mine = mineOf(queue, view.id);
   return [
     ...(view.gone ? [{ what: "gone" as const, ticket: view, mine }] : []),
     ...(view.state === "cancelled" ? [{ what: "cancelled" as const, ticket: view, mine }] : []),
@@ -70,7 +70,8 @@ export function toldBy(phone: Phone, view: TicketView): Change[] {
   ];
 }
 
-function mineOf(phone: Phone, view: TicketView | undefined): Mine {
-  const visit = view && phone.visit(view)?.visit;
-  return { arrived: Boolean(visit?.arrived), photos: visit?.photos?.length ?? 0, any: Boolean(visit) };
+function mineOf(queue: readonly QueueItem[], ticket: string): Mine {
+  const own = queue.filter((item) => item.ticket === ticket && item.kind !== "photo_bytes");
+  const count = (kind: string): number => own.filter((item) => item.kind === kind).length;
+  return { arrived: count("arrival") > 0, photos: count("photo"), any: own.length > 0 };
 }

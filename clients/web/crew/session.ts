@@ -97,8 +97,22 @@ export async function attempt<T>(work: (phone: Phone) => Promise<T>): Promise<T 
   }
 }
 
+/** Forget this phone. Whoever still reads it meanwhile finds nothing, and that is no fault. */
+export async function leave(opened: Phone, options: { exported: boolean }): Promise<void> {
+  leaving = true;
+  try {
+    await opened.signOut(options);
+  } catch (error) {
+    leaving = false;
+    throw error;
+  }
+}
+
+let leaving = false;
+
 /** Show what went wrong as a sentence. */
 export function report(error: unknown): void {
+  if (leaving) return;
   if (error instanceof PhoneFault) fault.value = { slug: error.slug, detail: error.detail };
   else fault.value = { slug: "unexpected", detail: { what: String(error) } };
   console.error(error);

@@ -30,5 +30,5 @@ async function tidyAndClaim(event: ExtendableEvent): Promise<void> {
 self.addEventListener("install", (event) => void files.install(event));
 self.addEventListener("activate", (event) => event.waitUntil(tidyAndClaim(event)));
 self.addEventListener("message", (event) => {
-  if (event.data === "apply-update") void self.skipWaiting();
+  if (event.data === "apply-update") event.waitUntil(self.skipWaiting());
 });

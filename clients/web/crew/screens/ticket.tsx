@@ -17,7 +17,7 @@ import { jobOfId, type GuidedJob } from "../jobs";
 import { Page } from "../page";
 import { Countdown, KindLine, ticketName } from "../parts";
 import { to } from "../router";
-import { useLive, usePhone } from "../session";
+import { useLive } from "../session";
 import { Details, Place, Safety, Steps } from "../ticket/sections";
 import { t, word } from "../words";
 
@@ -45,10 +45,11 @@ export default function Ticket({ ticket = "" }: ScreenProps) {
 
 function Shown({ job }: { job: GuidedJob }) {
   const { view, visit, limit } = job;
+  const queue = useLive((phone) => phone.queue()) ?? [];
   return (
     <>
       <Safety job={job} />
-      {toldBy(usePhone(), view).map((change) => (
+      {toldBy(queue, view).map((change) => (
         <Told key={change.what} change={change} />
       ))}
       <section class="stack" aria-label={t("ticket")}>
