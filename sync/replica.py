@@ -550,7 +550,7 @@ class Replica:
 
     @property
     def sendable(self) -> int:
-        """Those of them that can go: lines of a journal whose beginning the server lost, and the phone deleted, join nothing."""
+        """Those of them that can go: lines of a journal whose beginning the server lost and the phone deleted join nothing."""
         return sum(own.n - own.stated for own in self.state.journals if not own.torn)
 
     def truth(self, own: JournalState, n: int, identity: str) -> Truth:

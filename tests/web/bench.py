@@ -144,8 +144,8 @@ WATCH = """
 
 WATCH_START = """
 {
-  // From the start of the navigation until the button of the next job is painted and until it has answered a tap: its own listener
-  // ran. The tap is the second one of a double tap, which the app takes for none, so that nothing is recorded.
+  // From the start of the navigation until the button of the next job is painted and until it has answered a tap: its own
+  // listener ran. The tap is the second one of a double tap, which the app takes for none, so that nothing is recorded.
   let heard = 0;
   const listen = EventTarget.prototype.addEventListener;
   EventTarget.prototype.addEventListener = function (type, listener, ...more) {
@@ -164,8 +164,8 @@ WATCH_START = """
     const look = () => {
       const button = document.querySelector("[data-testid=next] [data-primary]");
       const box = button?.getBoundingClientRect();
-      const there = box && document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2)?.closest("button") === button;
-      if (!there) return requestAnimationFrame(look);
+      const at = box && document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+      if (!at || at.closest("button") !== button) return requestAnimationFrame(look);
       requestAnimationFrame(() => setTimeout(() => {
         const painted = performance.now();
         tapped(button);

@@ -98,7 +98,7 @@ export async function attempt<T>(work: (phone: Phone) => Promise<T>): Promise<T 
 }
 
 /** Forget this phone. Whoever still reads it meanwhile finds nothing, and that is no fault. */
-export async function leave(opened: Phone, options: { exported: boolean }): Promise<void> {
+export async function forget(opened: Phone, options: { exported: boolean }): Promise<void> {
   leaving = true;
   try {
     await opened.signOut(options);

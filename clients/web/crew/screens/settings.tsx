@@ -14,7 +14,7 @@ import { Page } from "../page";
 import { nameOf } from "../parts";
 import { Rescue } from "../rescue";
 import { to } from "../router";
-import { attempt, leave, report, status, useLive, usePhone } from "../session";
+import { attempt, forget, report, status, useLive, usePhone } from "../session";
 import { setTheme, theme, type Theme } from "../theme";
 import { applyUpdate, updateReady, version } from "../update";
 import { language, setLanguage, t } from "../words";
@@ -155,7 +155,7 @@ function LeaveSheet({ onClose }: { onClose: () => void }) {
   const unsent = (status.value?.waiting ?? 0) + (status.value?.photosWaiting ?? 0);
   const photos = status.value?.photosWaiting ?? 0;
   const leaveNow = async () => {
-    const left = await attempt(async (phone) => (await leave(phone, { exported }), true));
+    const left = await attempt(async (phone) => (await forget(phone, { exported }), true));
     if (left) location.replace(location.pathname);
     else onClose();
   };
