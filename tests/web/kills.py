@@ -13,11 +13,13 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -37,6 +39,7 @@ KILLS_PER_ENROLMENT = 25
 JOBS = 12
 TICK_MS = 25
 PATIENCE_S = 10
+BOOKED_S = 90
 PLACES_KEPT = 4
 """The address is remembered a moment after it changed: so many of the last ones are right."""
 
@@ -126,6 +129,20 @@ class Handset:
         phone.ready_for_flight_mode()
         return phone
 
+    def await_booked(self, phone: Phone) -> None:
+        """Until the browser's own list of sites is on the disk, which takes it half a minute.
+
+        Killed before, Chromium may find no site there at its next start and begin the site's storage anew: no page can change
+        that, and the app says that its store was cleared. docs/crew.md tells whoever puts the app on phones.
+        """
+        book = self._profile / "Default" / "WebStorage" / "QuotaManager"
+        for _ in range(BOOKED_S):
+            with closing(sqlite3.connect(f"file:{book}?immutable=1", uri=True)) as sites:
+                if sites.execute("SELECT count(*) FROM buckets").fetchone()[0]:
+                    return
+            wait(phone, 1000)
+        raise AssertionError(f"the browser did not write down which sites it knows within {BOOKED_S} s")
+
     def _tapped(self, what: str) -> None:
         self.taps[what] += 1
 
@@ -203,6 +220,7 @@ class Enrolment:
         for _ in range(JOBS):
             self._server.outage()
         phone = self._handset.enrol(self._server)
+        self._handset.await_booked(phone)
         self._server.stop()
         for kill in kills:
             phone = self._round(phone, kill)

@@ -9,7 +9,7 @@ export type Change =
   | { what: "contest"; ticket: TicketView; fields: string[] }
   | { what: "cancelled" | "handled" | "gone"; ticket: TicketView; mine: Mine };
 
-/** What this phone recorded about a ticket, for the first words of each sentence; the journal outlives the ticket's row. */
+/** What this phone recorded about a ticket, for the first words of a sentence: the journal outlives the row. */
 export interface Mine {
   arrived: boolean;
   photos: number;

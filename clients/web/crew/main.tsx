@@ -13,25 +13,31 @@ import { keepUpToDate } from "./update";
 import { language, setLanguage, unpackAll } from "./words";
 import { browserWorld, lacks } from "./world";
 
+/** Until then the first screen has the processor to itself. */
+const CALM_MS = 2000;
+
 setTheme(theme.value);
+const missing = lacks();
+// The browser takes its time to open a store; meanwhile the words are unpacked.
+const opening = missing.length ? null : openPhone(browserWorld());
+opening?.catch(() => undefined); // told below
 await setLanguage(language.value);
 
 const root = document.getElementById("app")!;
 root.replaceChildren();
-const missing = lacks();
 
-if (missing.length) {
+if (!opening) {
   await unpackAll();
   render(<Floor missing={missing} />, root);
 } else {
   render(<App />, root);
   keepUpToDate();
   try {
-    const found = await openPhone(browserWorld());
+    const found = await opening;
     if (found.state === "ready") await begin(found.phone);
     else opened.value = found;
     // So that switching the language needs nothing but a tap; what cannot be had now is asked for then.
-    void unpackAll().catch(() => undefined);
+    setTimeout(() => void unpackAll().catch(() => undefined), CALM_MS);
   } catch (error) {
     report(error);
   }
