@@ -46,7 +46,7 @@ def tick(phone: Phone, name: str) -> None:
 
 
 def photo(phone: Phone, name: str) -> None:
-    """One tap on the shutter; a picture the app doubts is kept, and that tap is the fake camera's and not the job's."""
+    """One tap on the shutter; a picture the app doubts (the fake camera's always is the same) is kept."""
     step(phone, name)
     phone.page.locator(".finder[data-state=running]").wait_for()
     phone.tap("shutter")
@@ -54,7 +54,7 @@ def photo(phone: Phone, name: str) -> None:
     doubt = phone.page.get_by_test_id("second-look")
     expect(moved_on.or_(doubt).first).to_be_visible(timeout=SLOW_MS)
     if doubt.is_visible():
-        phone.touch(phone.page.get_by_test_id("camera-keep"))
+        phone.tap("camera-keep")
 
 
 def number(phone: Phone, name: str, digits: str) -> None:
@@ -75,7 +75,6 @@ def note(phone: Phone, ticket: str, text: str) -> None:
     before = len(phone.promised)
     phone.tap("note-save")
     phone.wait_for(lambda: len(phone.promised) > before, "a note saved")
-    phone.at("ticket")
 
 
 def finish(phone: Phone) -> None:

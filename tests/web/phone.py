@@ -56,6 +56,7 @@ class Phone:
         self.context = context
         self.address = address
         self.taps = 0
+        self._pressed = 0
         self._touched = 0.0
         self.promised: set[str] = set()
         self.faults: list[str] = []
@@ -148,6 +149,7 @@ class Phone:
 
     def press(self, place: Locator) -> None:
         self.touch(place)
+        self._pressed += 1
         self.taps += 1
 
     def touch(self, place: Locator) -> None:
@@ -162,7 +164,8 @@ class Phone:
         """Press the app's own number keys."""
         for digit in digits:
             self.page.locator(f".keypad [data-key='{digit}']").first.tap()
-            self.taps += 1
+            self._pressed += 1
+        self.taps += 1
 
     def enrol(self, code: str, *, pin: str = PIN) -> None:
         """From the link of the code to the end of the start check."""
@@ -214,7 +217,7 @@ class Phone:
         return answer
 
     def fill_storage(self, *, room: int = 0) -> None:
-        """The disk is full but for `room` bytes (below 0: more is used than may be). Takes the app up again where it was.
+        """The disk is full but for `room` bytes. Takes the app up again where it was.
 
         Chromium looks at the quota again only once the database was closed for a moment.
         """

@@ -32,7 +32,7 @@ def test_with_full_storage_facts_are_saved_and_photos_refused_with_advice(server
     journey.on_the_way(phone)
     ticket = journey.ticket_here(phone)
     phone.go(f"#/ticket/{ticket}/camera", "camera")
-    phone.fill_storage(room=-BALLAST_BYTES + 100_000)
+    phone.fill_storage(room=50_000)
     phone.expect_fault("storage-full|QuotaExceeded")
     photos = take_photos_until_refused(phone)
     assert photos < PHOTOS_MAX
@@ -46,9 +46,7 @@ def test_with_full_storage_facts_are_saved_and_photos_refused_with_advice(server
     assert phone.promised <= set(server.stored_facts())
 
 
-PHOTOS_MAX, NOTES = 60, 8
-BALLAST_BYTES = 1_048_576
-"""What the app keeps in store for facts and gives up when the disk is full (clients/web/core/pocket.ts)."""
+PHOTOS_MAX, NOTES = 60, 5
 
 
 def take_photos_until_refused(phone: Phone) -> int:

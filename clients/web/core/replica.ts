@@ -111,27 +111,21 @@ export class Replica {
    */
   record(kind: string, reading: Reading, fact: Fact): Promise<Recorded> {
     const attach = fact.attach ?? [];
-    return this.retried(async () => {
+    return this.step(async (draft) => {
       const { ticket } = fact;
-      const { held, visit, row } = await this.about(fact);
-      const draft = new Draft(this.around.pocket, held);
+      const visit = await this.visitOf(draft.state, fact);
+      const row = await draft.row(["ticket", ticket]);
       const seen = row && { fence: Number(row.put["fence"] ?? 0), base: [row.incarnation, row.at] as const };
       if (kind === "raised") draft.state.raised.push(ticket);
       const line = await draft.append(kind, { ticket, visit, fence: 0, ...seen }, fact.body ?? {}, reading);
       for (const form of formsOf(attach, line)) draft.addPhoto(form.form, form.bytes);
-      await this.commit(draft, attach.length === 0);
       return { fact: line.fact, journal: line.journal, n: line.n, kind, ticket, visit, wall: line.wall };
-    });
+    }, { ballast: attach.length === 0 });
   }
 
-  /** All that is read before a fact is written, in one go: somebody waits with a finger on the glass. */
-  private about({ ticket, visit = null }: Fact): Promise<{ held: Held; visit: string | null; row: Row | null }> {
-    return this.around.pocket.look(async (reader) => {
-      const held = enrolled(await reader.held());
-      const row = await reader.row(["ticket", ticket]);
-      const found = typeof visit === "function" ? visit(await shown(reader, held.state, ticket), held.state) : visit;
-      return { held, visit: found, row };
-    });
+  private async visitOf(state: ReplicaState, { visit = null, ticket }: Fact): Promise<string | null> {
+    if (typeof visit !== "function") return visit;
+    return visit(await this.around.pocket.look((reader) => shown(reader, state, ticket)), state);
   }
 
   // -------------------------------------------------------------------------------------------------------------- sending
@@ -288,16 +282,6 @@ export class Replica {
   /** Facts still on the phone that the server contested or quarantined. */
   needsYou(): Promise<number> {
     return this.look(countNeedsYou);
-  }
-
-  /** What every screen tells of the whole phone, of one moment. */
-  standing(): Promise<{ heard_at: number; waiting: number; needsYou: number; forms: PhotoForm[] }> {
-    return this.look(async (reader, state) => ({
-      heard_at: state.heard_at,
-      waiting: total(state, "n") - total(state, "stated"),
-      needsYou: await countNeedsYou(reader),
-      forms: await reader.photos(),
-    }));
   }
 
   /** Photo forms the server lacks and whose fact is stated: previews, copies, originals; those refused before come last. */

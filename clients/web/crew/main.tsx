@@ -13,31 +13,25 @@ import { keepUpToDate } from "./update";
 import { language, setLanguage, unpackAll } from "./words";
 import { browserWorld, lacks } from "./world";
 
-/** Until then the first screen has the processor to itself. */
-const CALM_MS = 2000;
-
 setTheme(theme.value);
-const missing = lacks();
-// The browser takes its time to open a store; meanwhile the words are unpacked.
-const opening = missing.length ? null : openPhone(browserWorld());
-opening?.catch(() => undefined); // told below
 await setLanguage(language.value);
 
 const root = document.getElementById("app")!;
 root.replaceChildren();
+const missing = lacks();
 
-if (!opening) {
+if (missing.length) {
   await unpackAll();
   render(<Floor missing={missing} />, root);
 } else {
   render(<App />, root);
   keepUpToDate();
   try {
-    const found = await opening;
+    const found = await openPhone(browserWorld());
     if (found.state === "ready") await begin(found.phone);
     else opened.value = found;
     // So that switching the language needs nothing but a tap; what cannot be had now is asked for then.
-    setTimeout(() => void unpackAll().catch(() => undefined), CALM_MS);
+    void unpackAll().catch(() => undefined);
   } catch (error) {
     report(error);
   }
