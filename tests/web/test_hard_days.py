@@ -27,28 +27,6 @@ def trouble(phone: Phone, slug: str) -> None:
     expect(phone.see("standing")).to_contain_text(slug, timeout=SLOW_MS)
 
 
-def test_with_full_storage_facts_are_saved_and_photos_refused_with_advice(server: District, phone: Phone) -> None:
-    server.stop()
-    journey.on_the_way(phone)
-    ticket = journey.ticket_here(phone)
-    phone.go(f"#/ticket/{ticket}/camera", "camera")
-    phone.fill_storage(room=50_000)
-    phone.expect_fault("storage-full|QuotaExceeded")
-    photos = take_photos_until_refused(phone)
-    assert photos < PHOTOS_MAX
-    before = phone.saved_facts()
-    for at in range(NOTES):
-        journey.note(phone, ticket, f"{at}")
-    assert len(phone.saved_facts()) == len(before) + NOTES
-    server.start()
-    phone.devtools("Storage.overrideQuotaForOrigin", origin=phone.address)
-    phone.send()
-    assert phone.promised <= set(server.stored_facts())
-
-
-PHOTOS_MAX, NOTES = 60, 5
-
-
 def take_photos_until_refused(phone: Phone) -> int:
     """Press the shutter until the app says that there is no room; how often it was kept."""
     full, kept = phone.page.get_by_test_id("storage-full"), phone.page.get_by_test_id("thumb")
