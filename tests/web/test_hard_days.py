@@ -27,20 +27,6 @@ def trouble(phone: Phone, slug: str) -> None:
     expect(phone.see("standing")).to_contain_text(slug, timeout=SLOW_MS)
 
 
-def take_photos_until_refused(phone: Phone) -> int:
-    """Press the shutter until the app says that there is no room; how often it was kept."""
-    full, kept = phone.page.get_by_test_id("storage-full"), phone.page.get_by_test_id("thumb")
-    while kept.count() < PHOTOS_MAX:
-        phone.page.locator(".finder[data-state=running]").wait_for()
-        before = kept.count()
-        phone.tap("shutter")
-        while not full.is_visible() and kept.count() == before:
-            phone.page.wait_for_timeout(50)
-        if full.is_visible():
-            break
-    return kept.count()
-
-
 def test_a_wiped_store_is_noticed_and_what_is_lost_is_said(server: District, phone: Phone) -> None:
     server.stop()
     journey.on_the_way(phone)
