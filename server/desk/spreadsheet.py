@@ -186,6 +186,8 @@ def _read_csv(text: str, findings: Findings) -> dict[str, Table]:
     """A form in one file: a sheet's name alone in the first column, then its rows from the second column on."""
     tables: dict[str, Table] = {}
     name = ""
+    # The csv module has one limit for the whole process, which another import may have raised: ours is in _text.
+    csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
     for number, cells in enumerate(csv.reader(io.StringIO(text, newline=""), strict=True), start=1):
         if number > len(SHEETS) * ROWS_MAX:
             findings.fault("too-many-rows", name, limit=ROWS_MAX)
@@ -217,7 +219,9 @@ def _bounded(name: str, rows: Iterator[Sequence[str]], findings: Findings) -> Ta
 
 
 def _text(cell: str) -> str:
-    return cell[:CELL_CHARACTERS_MAX].replace("\xa0", " ").strip()
+    if len(cell) > CELL_CHARACTERS_MAX:
+        raise _Unreadable("cell-too-long", limit=CELL_CHARACTERS_MAX)
+    return cell.replace("\xa0", " ").strip()
 
 
 def _why(error: Exception) -> str:

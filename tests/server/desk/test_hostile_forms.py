@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import random
 import zipfile
@@ -52,13 +53,23 @@ def text_cell(place: str, text: str) -> str:
         (b"PK\x03\x04" + b"\x00" * 500, "file-not-a-form"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\x00" * 4000, "file-not-a-form"),
         (b'survey\n,"type', "file-not-a-form"),
-        (b"survey\n," + b"x" * 200_000, "file-not-a-form"),
+        (b"survey\n," + b"x" * 200_000, "cell-too-long"),
         (b"x" * (spreadsheet.FILE_MIB_MAX * 1024 * 1024 + 1), "file-too-large"),
     ],
     ids=lambda value: repr(value[:12]) if isinstance(value, bytes) else value,
 )
 def test_bytes_that_are_no_form_are_refused(data: bytes, slug: str) -> None:
     assert faults_of(data)[0][0] == slug
+
+
+@pytest.mark.parametrize("limit_of_the_process", [131_072, 10_000_000])
+def test_how_long_a_cell_may_be_does_not_hang_on_what_the_process_read_before(limit_of_the_process: int) -> None:
+    before = csv.field_size_limit(limit_of_the_process)
+    try:
+        assert faults_of(b"survey\n," + b"x" * 200_000) == [("cell-too-long", "", None)]
+        assert faults_of(b"survey\n," + b"x" * spreadsheet.CELL_CHARACTERS_MAX)[0][0] != "cell-too-long"
+    finally:
+        csv.field_size_limit(before)
 
 
 def test_a_zip_bomb_is_refused_before_it_is_unpacked() -> None:
