@@ -75,6 +75,7 @@ def note(phone: Phone, ticket: str, text: str) -> None:
     before = len(phone.promised)
     phone.tap("note-save")
     phone.wait_for(lambda: len(phone.promised) > before, "a note saved")
+    phone.at("ticket")
 
 
 def finish(phone: Phone) -> None:

@@ -216,19 +216,9 @@ class Phone:
         answer: dict[str, Any] = session.send(method, dict(arguments))
         return answer
 
-    def fill_storage(self, *, room: int = 0) -> None:
-        """The disk is full but for `room` bytes. Takes the app up again where it was.
-
-        Chromium looks at the quota again only once the database was closed for a moment.
-        """
-        place = self.page.evaluate("location.hash")
-        screen = self.screen()
-        self.page.goto("about:blank")
-        self.page.wait_for_timeout(3_000)
-        used = self.devtools("Storage.getUsageAndQuota", origin=self.address)["usage"]
-        self.devtools("Storage.overrideQuotaForOrigin", origin=self.address, quotaSize=used + room)
-        self.page.goto(f"{self.address}/crew/{place}")
-        self.at(screen)
+    def limit_storage(self, quota_bytes: int) -> None:
+        """The disk has no more room than this. Only before the app is opened: Chromium believes an older answer for a while."""
+        self.devtools("Storage.overrideQuotaForOrigin", origin=self.address, quotaSize=quota_bytes)
 
     def wipe_storage(self) -> None:
         """The system made room: the databases are gone, small notes outside them are not."""

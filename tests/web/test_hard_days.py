@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Playwright, expect
 
+from server.endpoints.pages import BUILT
 from tests.web import browser as browsers
 from tests.web import journey
 from tests.web.conftest import NewPhone
@@ -25,6 +26,48 @@ UNPROTECTED = ("videoCapture", "geolocation")
 def trouble(phone: Phone, slug: str) -> None:
     """The queue names why the last try failed."""
     expect(phone.see("standing")).to_contain_text(slug, timeout=SLOW_MS)
+
+
+def test_with_full_storage_facts_are_saved_and_photos_refused_with_advice(
+    driver: Playwright, server: District, phones: list[Phone], tmp_path: Path
+) -> None:
+    ticket = server.outage()
+    phone = Phone(browsers.own_browser(driver, tmp_path / "profile"), server.address)
+    phones.append(phone)
+    phone.allow(*browsers.PERMISSIONS)
+    phone.limit_storage(sum(path.stat().st_size for path in BUILT.rglob("*.*")) + BALLAST_BYTES + ROOM_BYTES)
+    phone.enrol(server.code(MEMBER))
+    phone.start_shift()
+    phone.see("next")
+    phone.ready_for_flight_mode()
+    server.stop()
+    journey.on_the_way(phone)
+    phone.expect_fault("storage-full|QuotaExceeded")
+    for room in ("what was left", "what facts were given when nothing was left"):
+        phone.go(f"#/ticket/{ticket}/camera", "camera")
+        take_photos_until_refused(phone)
+        before = phone.saved_facts()
+        for at in range(NOTES):
+            journey.note(phone, ticket, f"{room}: {at}")
+        assert len(phone.saved_facts()) == len(before) + NOTES
+    server.start()
+    phone.send()
+    assert phone.promised <= set(server.stored_facts())
+
+
+NOTES = 6
+BALLAST_BYTES, ROOM_BYTES = 1_048_576, 300_000
+"""What the app keeps in store for facts (clients/web/core/pocket.ts), and what is left beside it for a day's work."""
+
+
+def take_photos_until_refused(phone: Phone) -> None:
+    """Press the shutter until the app says that there is no room."""
+    full, kept = phone.page.get_by_test_id("storage-full"), phone.page.get_by_test_id("thumb")
+    while not full.is_visible():
+        phone.page.locator(".finder[data-state=running]").wait_for()
+        before = kept.count()
+        phone.tap("shutter")
+        phone.wait_for(lambda before=before: full.is_visible() or kept.count() > before, "a photo kept or refused")  # type: ignore[misc]
 
 
 def test_a_wiped_store_is_noticed_and_what_is_lost_is_said(server: District, phone: Phone) -> None:

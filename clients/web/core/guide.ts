@@ -81,15 +81,24 @@ export function isSettled(step: Step, visit: Visit | null | undefined): boolean 
 
 // --------------------------------------------------------------------------------------------------------- which guide it is
 
+/** The guide for a visit: the one it was begun with, else the one that fits its ticket best; null when none does. */
+export function guideOf(
+  guides: readonly Guide[], ticket: Pick<TicketView, "kind" | "cause" | "fault_class">, visit: Visit | null | undefined,
+): Guide | null {
+  return pinned(visit, guides) ?? matching(guides, ticket);
+}
+
 /** The guide and version a visit was begun with; null before its first answer, or when this phone does not have it. */
-export function pinned(visit: Visit | null | undefined, guides: Guide[]): Guide | null {
+export function pinned(visit: Visit | null | undefined, guides: readonly Guide[]): Guide | null {
   const moments = Object.values(visit?.answers ?? {}).sort((one, two) => one.at - two.at || (one.fact < two.fact ? -1 : 1));
   const first = moments[0];
   return guides.find((guide) => guide.guide === first?.["guide"] && guide.version === first["guide_version"]) ?? null;
 }
 
 /** The newest guide that fits a ticket's kind and cause; made for the cause before for the kind before for any. */
-export function matching(guides: Guide[], ticket: Pick<TicketView, "kind" | "cause" | "fault_class">): Guide | null {
+export function matching(
+  guides: readonly Guide[], ticket: Pick<TicketView, "kind" | "cause" | "fault_class">,
+): Guide | null {
   const causes = [ticket.cause, ticket.fault_class].filter((cause) => cause !== undefined);
   const special = (guide: Guide): boolean => guide.causes.some((cause) => causes.includes(cause));
   const fits = (guide: Guide): boolean => !guide.superseded && (!guide.causes.length || special(guide))

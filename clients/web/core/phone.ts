@@ -6,7 +6,7 @@
 
 import type { Bytes } from "./bytes";
 import type { Body, ReplicaState } from "./facts";
-import { matching, pinned } from "./guide";
+import { guideOf } from "./guide";
 import { createDeviceKey, type DeviceKey, KeyList, type PublicJwk, publicJwk, Signer, thumbprint } from "./keys";
 import { Link } from "./link";
 import { attachments, checkSize, photoFact, photoItems } from "./photos";
@@ -158,8 +158,7 @@ class CrewPhone implements Phone {
   }
 
   async guideFor(view: TicketView): Promise<Guide | null> {
-    const guides = await this.guides();
-    return pinned(this.visit(view)?.visit, guides) ?? matching(guides, view);
+    return guideOf(await this.guides(), view, this.visit(view)?.visit);
   }
 
   guides(): Promise<Guide[]> {
@@ -210,14 +209,13 @@ class CrewPhone implements Phone {
 
   async status(): Promise<Status> {
     const { replica, pocket } = this.parts;
-    const [{ heard_at }, waiting, asked, held, off] = await Promise.all([
-      replica.state(), replica.waiting(), replica.needsYou(), pocket.photos(), pocket.setting<number>(CLOCK_OFF),
-    ]);
-    const photos = photoItems(held, heard_at > 0);
+    const [standing, off] = await Promise.all([replica.standing(), pocket.setting<number>(CLOCK_OFF)]);
+    const { heard_at, waiting, needsYou, forms } = standing;
+    const photos = photoItems(forms, heard_at > 0);
     return {
       waiting,
       photosWaiting: photos.filter((photo) => photo.truth !== "hq_has_it").length,
-      needsYou: asked + photos.filter((photo) => photo.truth === "needs_you").length,
+      needsYou: needsYou + photos.filter((photo) => photo.truth === "needs_you").length,
       heardAt: heard_at || null,
       clockOff: off ?? 0,
       ...this.syncer.doing,

@@ -192,6 +192,13 @@ describe.each(Object.entries(DISKS))("a phone whose store is %s", (_, make) => {
     expect(await whole(pocket)).toBe(31);
   });
 
+  test("a photo never takes the room that was given up for facts", async () => {
+    await disk.leave(0);
+    await replica.record("note", reading(), note("this one made the ballast give way"));
+    expect(await slug(photo(replica, 1, 20_000))).toBe("storage-full");
+    expect([await whole(pocket), await pocket.photos()]).toEqual([2, []]);
+  });
+
   test("a page that does not fit changes nothing, but the server's word on the journal counts", async () => {
     await replica.record("note", reading(), note());
     const reply = fromUtf8(await server.exchange((await replica.request()).body));

@@ -111,21 +111,28 @@ export class Replica {
    */
   record(kind: string, reading: Reading, fact: Fact): Promise<Recorded> {
     const attach = fact.attach ?? [];
-    return this.step(async (draft) => {
+    return this.retried(async () => {
       const { ticket } = fact;
-      const visit = await this.visitOf(draft.state, fact);
-      const row = await draft.row(["ticket", ticket]);
+      const { held, visit, row } = await this.about(fact);
+      const draft = new Draft(this.around.pocket, held);
       const seen = row && { fence: Number(row.put["fence"] ?? 0), base: [row.incarnation, row.at] as const };
       if (kind === "raised") draft.state.raised.push(ticket);
       const line = await draft.append(kind, { ticket, visit, fence: 0, ...seen }, fact.body ?? {}, reading);
       for (const form of formsOf(attach, line)) draft.addPhoto(form.form, form.bytes);
+      if (attach.length > 0) await this.keepBallast();
+      await this.commit(draft, attach.length === 0);
       return { fact: line.fact, journal: line.journal, n: line.n, kind, ticket, visit, wall: line.wall };
-    }, { ballast: attach.length === 0 });
+    });
   }
 
-  private async visitOf(state: ReplicaState, { visit = null, ticket }: Fact): Promise<string | null> {
-    if (typeof visit !== "function") return visit;
-    return visit(await this.around.pocket.look((reader) => shown(reader, state, ticket)), state);
+  /** All that is read before a fact is written, in one go: somebody waits with a finger on the glass. */
+  private about({ ticket, visit = null }: Fact): Promise<{ held: Held; visit: string | null; row: Row | null }> {
+    return this.around.pocket.look(async (reader) => {
+      const held = enrolled(await reader.held());
+      const row = await reader.row(["ticket", ticket]);
+      const found = typeof visit === "function" ? visit(await shown(reader, held.state, ticket), held.state) : visit;
+      return { held, visit: found, row };
+    });
   }
 
   // -------------------------------------------------------------------------------------------------------------- sending
@@ -284,6 +291,16 @@ export class Replica {
     return this.look(countNeedsYou);
   }
 
+  /** What every screen tells of the whole phone, of one moment. */
+  standing(): Promise<{ heard_at: number; waiting: number; needsYou: number; forms: PhotoForm[] }> {
+    return this.look(async (reader, state) => ({
+      heard_at: state.heard_at,
+      waiting: total(state, "n") - total(state, "stated"),
+      needsYou: await countNeedsYou(reader),
+      forms: await reader.photos(),
+    }));
+  }
+
   /** Photo forms the server lacks and whose fact is stated: previews, copies, originals; those refused before come last. */
   uploads(): Promise<PhotoForm[]> {
     return this.look(async (reader, state) => {
@@ -367,6 +384,11 @@ export class Replica {
     const mine = this.turn.then(() => (exclusive === undefined ? work() : exclusive(work)));
     this.turn = mine.catch(() => undefined);
     return mine;
+  }
+
+  /** Photos may not take the room that was given up for facts: while there is none for the ballast, there is none for them. */
+  private async keepBallast(): Promise<void> {
+    if (!(await this.around.pocket.fillBallast())) throw new PhoneFault("storage-full");
   }
 
   private async commit(draft: Draft, ballast: boolean): Promise<void> {

@@ -1,6 +1,6 @@
 // The tickets on the phone with what each asks for: the view, this crew's visit, the next step, the limit, the guide.
 
-import { progress } from "../core/guide";
+import { guideOf, progress } from "../core/guide";
 import type { Guide, Phone } from "../core/types";
 import { nextOf, openLimit, type Job } from "./next";
 
@@ -10,22 +10,18 @@ export interface GuidedJob extends Job {
 }
 
 export async function jobsOf(phone: Phone): Promise<GuidedJob[]> {
-  const views = await phone.tickets();
-  return Promise.all(views.map(async (view) => withGuide(phone, jobOf(phone, view))));
+  const [views, guides] = await Promise.all([phone.tickets(), phone.guides()]);
+  return views.map((view) => jobOf(phone, view, guides));
 }
 
 export async function jobOfId(phone: Phone, id: string): Promise<GuidedJob | null> {
-  const view = await phone.ticket(id);
-  return view ? withGuide(phone, jobOf(phone, view)) : null;
+  const [view, guides] = await Promise.all([phone.ticket(id), phone.guides()]);
+  return view && jobOf(phone, view, guides);
 }
 
-function jobOf(phone: Phone, view: Job["view"]): Job {
+function jobOf(phone: Phone, view: Job["view"], guides: readonly Guide[]): GuidedJob {
   const visit = phone.visit(view)?.visit ?? null;
-  return { view, visit, next: nextOf(view, visit), limit: openLimit(view, visit) };
-}
-
-async function withGuide(phone: Phone, job: Job): Promise<GuidedJob> {
-  return { ...job, guide: await phone.guideFor(job.view) };
+  return { view, visit, next: nextOf(view, visit), limit: openLimit(view, visit), guide: guideOf(guides, view, visit) };
 }
 
 /** What the guide asks for, for the one line on a card. */
