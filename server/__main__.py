@@ -7,7 +7,8 @@ runs, else to one that lives for just this command. Exit 0 done, 1 refused, 2 us
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,8 +17,12 @@ from rich.console import Console
 from rich.table import Table
 
 from server import commands
+from server.archive import commands as archives
+from server.archive.backup import Progress
+from server.archive.faults import Fault, Unfit
+from server.archive.verify import Verified
 from server.commands import Office, Said
-from server.keys import KeyFault
+from server.keys import KeyFault, Use
 from server.settings import BadSetting, load_settings
 from server.words import language, say
 from sync.problems import Refused
@@ -27,12 +32,20 @@ ticket = typer.Typer(no_args_is_help=True, help=say("ticket"))
 imports = typer.Typer(no_args_is_help=True, help=say("import"))
 app.add_typer(ticket, name="ticket")
 app.add_typer(imports, name="import")
+keys = typer.Typer(no_args_is_help=True, help=say("keys"))
+app.add_typer(keys, name="keys")
+evidence = typer.Typer(no_args_is_help=True, help=say("evidence"))
+app.add_typer(evidence, name="evidence")
+erasing = typer.Typer(no_args_is_help=True, help=say("erase"))
+app.add_typer(erasing, name="erase")
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Name = Annotated[str, typer.Argument(help=say("arg.ticket"))]
 Reason = Annotated[str, typer.Option("--reason", help=say("arg.reason"))]
 DryRun = Annotated[bool, typer.Option("--dry-run", help=say("arg.dry_run"))]
+Archive = Annotated[Path, typer.Argument(help=say("arg.archive"), file_okay=False)]
+SnapshotName = Annotated[str | None, typer.Option("--snapshot", help=say("arg.snapshot"))]
 Seen = Annotated[int | None, typer.Option("--seen", help=say("arg.seen"))]
 
 
@@ -57,7 +70,7 @@ def serve(
     tls_key: Annotated[Path | None, typer.Option("--tls-key", help=say("arg.tls_key"))] = None,
 ) -> None:
     given = {name: value for name, value in (("tls_cert", tls_cert), ("tls_key", tls_key)) if value is not None}
-    commands.serve(load_settings(**given), lambda address: err.print(say("serving", address=address)))
+    raise typer.Exit(commands.serve(load_settings(**given), lambda address: err.print(say("serving", address=address))))
 
 
 @app.command(help=say("doctor"))
@@ -71,9 +84,174 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
+@app.command("grant-role", help=say("grant-role"))
+def grant_role(role: str) -> None:
+    commands.grant_role(load_settings(), role)
+    out.print(say("granted", role=role))
+
+
 @app.command(help=say("restored"))
 def restored() -> None:
     out.print(commands.begin_new_history(load_settings()))
+
+
+@keys.command("rotate", help=say("keys.rotate"))
+def keys_rotate(use: Annotated[Use, typer.Option("--use", help=say("arg.use"))]) -> None:
+    before, after = commands.rotate_key(load_settings(), use)
+    out.print(say("keys.rotated", use=use, before=before[:12], after=after[:12], folder=load_settings().keys_directory))
+
+
+# ---------------------------------------------------------------------------------------------------------------- backups
+
+
+@app.command(help=say("backup"))
+def backup(
+    folder: Archive,
+    with_keys: Annotated[bool, typer.Option("--with-keys", help=say("arg.with_keys"))] = False,
+    release: Annotated[bool | None, typer.Option("--release/--no-release", help=say("arg.release"))] = None,
+) -> None:
+    settings = load_settings()
+    with _steps() as tell:
+        taken = archives.take_backup(settings, folder, tell, with_keys=with_keys, release=release)
+    found, manifest = taken.found, taken.found.manifest
+    if not found.grave and manifest is not None:
+        out.print(say("archive.taken", **_counts(found), history=manifest.incarnation, position=manifest.position))
+        out.print(say("archive.keys_in" if with_keys else "archive.keys_out", keys=settings.keys_directory))
+        out.print(say("archive.kept") if taken.told is None else say("archive.told", count=taken.told))
+    _end_with(taken.faults)
+
+
+@app.command("verify-backup", help=say("verify-backup"))
+def verify_backup(folder: Archive, name: SnapshotName = None) -> None:
+    with _steps() as tell:
+        found = archives.verify_backup(folder, name, tell)
+    if not found.faults:
+        out.print(say("archive.good", **_counts(found), erased=found.evidence.erased))
+    _end_with(found.faults)
+
+
+@app.command(help=say("restore"))
+def restore(
+    folder: Archive,
+    name: SnapshotName = None,
+    same_history: Annotated[bool, typer.Option("--same-history", help=say("arg.same_history"))] = False,
+    new_keys: Annotated[bool, typer.Option("--new-keys", help=say("arg.new_keys"))] = False,
+) -> None:
+    with _steps() as tell:
+        found, history = archives.restore_backup(
+            load_settings(), folder, name, tell, same_history=same_history, new_keys=new_keys
+        )
+    out.print(say("archive.restored", **_counts(found)))
+    out.print(say("archive.new_history", history=history) if history else say("archive.same_history"))
+    _end_with(found.faults)
+
+
+@app.command(help=say("move"))
+def move(
+    to_database: Annotated[str, typer.Option("--to-database", help=say("arg.to_database"))] = "",
+    to_objects: Annotated[str, typer.Option("--to-objects", help=say("arg.to_objects"))] = "",
+) -> None:
+    settings = load_settings()
+    if not to_database or not to_objects:
+        raise typer.BadParameter("--to-database --to-objects")
+    with _steps() as tell:
+        moved = archives.move_server(settings, to_database, to_objects, tell)
+    counts = {"rows": moved.rows, "photos": moved.photos, "there": moved.there}
+    out.print(say("archive.moved", **counts, history=moved.incarnation, position=moved.position))
+    out.print(say("archive.set", keys=settings.keys_directory))
+    out.print(f"  LAMPLIGHTER_DATABASE_URL={to_database}\n  LAMPLIGHTER_OBJECTS_URL={to_objects}", markup=False)
+    _end_with(moved.faults)
+
+
+@evidence.command("verify", help=say("evidence.verify"))
+def evidence_verify() -> None:
+    with _steps():
+        found = archives.examine_live(load_settings())
+    if not found.faults:
+        counts = {"facts": found.facts, "erased": found.erased, "size": found.ledger_size, "root": found.ledger_root}
+        out.print(say("archive.facts", **counts))
+    _end_with(found.faults)
+
+
+@app.command(help=say("rebuild"))
+def rebuild(check: Annotated[bool, typer.Option("--check", help=say("arg.check"))] = False) -> None:
+    settings = load_settings()
+    with _steps():
+        found, mended = (archives.compare_live(settings), 0) if check else archives.rebuild(settings)
+    for difference in found.differences:
+        name = f"{difference.kind} {difference.id}".strip()
+        err.print("✗ " + say(f"rebuild.{difference.slug}", name=name, detail=difference.detail), style="red", markup=False)
+    if not found.differences:
+        out.print(say("rebuild.equal", records=found.records, facts=found.facts))
+    if mended:
+        out.print(say("rebuild.mended", count=mended))
+    if any(check or not difference.mendable for difference in found.differences):
+        raise typer.Exit(1)
+
+
+def _counts(found: Verified) -> dict[str, Any]:
+    manifest = found.manifest
+    assert manifest is not None, "only of a backup that can be read"
+    rows = sum(stream.rows for stream in manifest.tables.values())
+    return {"name": found.place.name, "rows": rows, "facts": found.evidence.facts, "photos": manifest.objects.rows}
+
+
+@contextmanager
+def _steps() -> Iterator[Progress]:
+    """Says what is being done while it is, and turns what cannot be done into a sentence."""
+    with err.status("…") as status:
+        try:
+            yield lambda name, count: status.update(say("archive.step", name=name, count=count))
+        except Unfit as unfit:
+            _say_faults(unfit.values.get("faults", ()))
+            raise commands.Missing(say(f"unfit.{unfit.slug}", **unfit.values)) from unfit
+
+
+def _say_faults(faults: Sequence[Fault]) -> None:
+    for fault in faults:
+        err.print("✗ " + say(f"fault.{fault.slug}", name=fault.name, detail=fault.detail), style="red", markup=False)
+
+
+def _end_with(faults: Sequence[Fault]) -> None:
+    """Exit 1 when anything was wrong, after saying all of it."""
+    _say_faults(faults)
+    if faults:
+        raise typer.Exit(1)
+
+
+# ---------------------------------------------------------------------------------------------------------------- erasure
+
+
+@erasing.command("ticket", help=say("erase.ticket"))
+def erase_ticket(
+    name: Name,
+    reason: Annotated[str, typer.Option("--reason", help=say("arg.erase_reason"))],
+    what: Annotated[str, typer.Option("--what", help=say("arg.what"))] = "all",
+) -> None:
+    said = _ask(lambda office: office.post(f"/v1/tickets/{name}/erase", {"what": what, "reason": reason}))
+    out.print(say("erased.ticket", name=name, lines=said["lines"], photos=said["photos"], position=said["position"]))
+
+
+@erasing.command("member", help=say("erase.member"))
+def erase_member(
+    name: Annotated[str, typer.Argument(help=say("arg.member"))],
+    reason: Annotated[str, typer.Option("--reason", help=say("arg.erase_reason"))],
+) -> None:
+    _ask(lambda office: office.post(f"/v1/members/{name}/erase", {"reason": reason}))
+    out.print(say("erased.member", name=name))
+
+
+@app.command(help=say("retention"))
+def retention(dry_run: DryRun = False) -> None:
+    said = _ask(lambda office: office.post("/v1/retention", {"dry_run": dry_run}))
+    for due in said["tickets"]:
+        out.print(f"{due['number'] or due['ticket']}  {', '.join(due['what'])}", markup=False)
+    out.print(say("retention.due" if dry_run else "retention.done", tickets=len(said["tickets"]), codes=said["codes"]))
+    if said["more"]:
+        out.print(say("retention.more"))
+
+
+# --------------------------------------------------------------------------------------------------------------- the demo
 
 
 @app.command(help=say("demo"))
@@ -305,7 +483,7 @@ def main() -> None:
     _handset()
     try:
         app(standalone_mode=True)
-    except (Said, Refused, BadSetting, KeyFault, commands.Missing) as error:
+    except (Said, Refused, BadSetting, KeyFault, commands.Missing, OSError) as error:
         err.print(f"[red]{error}[/red]")
         raise SystemExit(1) from error
 

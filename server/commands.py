@@ -18,19 +18,24 @@ from typing import Any
 
 import httpx
 import segno
-import uvicorn
 
-from server import tls
-from server.app import create_app
+from server import metrics, tls
 from server.auth import Role, Tokens, hash_password
-from server.keys import KeyRing
+from server.edge import Server, allow_many_files
+from server.keys import KeyRing, Use
 from server.log import configure_log
-from server.service import Clock, DataInUse, Service, address_of, certificate_of, database_path, objects_folder, tell_address
-from server.settings import Lang, Settings, unknown_variables
-from server.storage import migrate
+from server.processes import Flock
+from server.service import Clock, DataInUse, Service, address_of, certificate_of, forget_address, tell_address
+from server.settings import BadSetting, Lang, Settings, unknown_variables
+from server.storage import cluster, migrate
 from server.storage import tables as t
+from server.storage.database import database_of
+from server.storage.places import look as look_at_objects
+from server.storage.places import objects_place
 from server.storage.queries import Queries
-from server.storage.store import SQLITE_VERSION, begin_history
+from server.storage.session import DatabaseRefused
+from server.storage.sqlite import SQLITE_VERSION
+from server.storage.store import begin_history
 from server.words import language
 
 ADMIN = "admin"
@@ -55,7 +60,7 @@ def init(settings: Settings) -> tuple[str, str]:
     """Keys, database, first admin. Raises: `Missing` when there is one already."""
     if settings.keys_directory.exists():
         raise Missing(f"{settings.data} is set up already; nothing was changed.")
-    database_path(settings), objects_folder(settings)  # refuse what cannot be used before anything is made
+    database_of(settings.database), objects_place(settings)  # refuse what cannot be used before anything is made
     settings.data.mkdir(parents=True, exist_ok=True)
     KeyRing.create(settings.keys_directory, now_ms=Clock().now_ms())
     password = secrets.token_urlsafe(12)
@@ -72,11 +77,22 @@ def init(settings: Settings) -> tuple[str, str]:
 def migrate_database(settings: Settings) -> str:
     """Upgrade to head and say where it stands. Raises: `Missing` while a server owns the folder."""
     settings.data.mkdir(parents=True, exist_ok=True)
-    engine = migrate.engine_for(database_path(settings))
+    database_of(settings.database)
+    engine = migrate.engine_for(settings.database)
     before = migrate.current(engine)
     migrate.upgrade(engine)
     after = migrate.current(engine)
     return f"The database is at {after}." if before == after else f"The database went from {before or 'empty'} to {after}."
+
+
+def grant_role(settings: Settings, role: str) -> None:
+    """Rights of a server for a database role. Raises: `Missing` when the database refuses."""
+    if database_of(settings.database).exclusive:
+        raise Missing("An SQLite file has no roles; this is for PostgreSQL.")
+    try:
+        cluster.grant(settings.database, role)
+    except DatabaseRefused as error:
+        raise Missing(f"PostgreSQL refused: {str(error).splitlines()[0]}") from error
 
 
 def open_service(settings: Settings) -> Service:
@@ -86,23 +102,62 @@ def open_service(settings: Settings) -> Service:
     return Service(settings)
 
 
-def serve(settings: Settings, ready: Callable[[str], None]) -> None:
-    """Run until interrupted."""
+def serve(settings: Settings, ready: Callable[[str], None]) -> int:
+    """Run until interrupted; the exit status."""
     pair = tls.pair_of(settings)
+    several = settings.processes > 1
+    if several and database_of(settings.database).exclusive:
+        raise BadSetting("LAMPLIGHTER_PROCESSES: an SQLite database has room for one; several need PostgreSQL.")
     try:
         service = open_service(settings)
     except DataInUse as error:
         raise Missing(str(error)) from error
     configure_log()
-    server = Server(service, pair=pair)
-    server.config.load()  # certificate and key are read now: what is told below is what will be shown
+    allow_many_files()
+    if several:
+        service.close()  # it could be opened, so every child can; and nobody forks beside threads
+    server = None if several else Server(service, pair=pair)
     listener = listen(settings)
     host, port = listener.getsockname()[:2]
     address = f"{settings.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
     tell_address(settings.data, address, pair.leaf if pair else None)
-    ready(settings.public_url or address)
     _spare_the_collector()
+    if server is not None:
+        server.config.load()  # certificate and key are read now: what is told below is what will be shown
+        _serve_one(service, server, listener, lambda: ready(settings.public_url or address))
+        return 0
+    ready(settings.public_url or address)
+    try:
+        return Flock(settings.processes, lambda index: _serve_one_of(settings, index, listener, pair)).run()
+    finally:
+        forget_address(settings.data)
+
+
+def _serve_one(service: Service, server: Server, listener: socket.socket, ready: Callable[[], None]) -> None:
+    stop_metrics = _listen_for_scrapes(service)
+    ready()
     server.run(sockets=[listener])
+    stop_metrics()
+
+
+def _serve_one_of(settings: Settings, index: int, listener: socket.socket, pair: tls.Pair | None) -> None:
+    """A child's work. Each counts for itself, so each has a metrics address of its own, one port after another."""
+    host, _, port = settings.metrics_listen.rpartition(":")
+    own = settings.model_copy(update={"metrics_listen": f"{host}:{int(port) + index}"}) if port else settings
+    service = open_service(own)
+    _serve_one(service, Server(service, pair=pair), listener, lambda: None)
+
+
+def _listen_for_scrapes(service: Service) -> Callable[[], None]:
+    """Where `metrics_listen` says; gives what ends it. Raises: `Missing` when the address cannot be used."""
+    address = service.settings.metrics_listen
+    host, _, port = address.rpartition(":")
+    if not address:
+        return lambda: None
+    try:
+        return metrics.listen(service.metrics, host.strip("[]"), int(port))
+    except OSError as error:
+        raise Missing(f"{address} cannot be used ({error.strerror}); set LAMPLIGHTER_METRICS_LISTEN.") from error
 
 
 def _spare_the_collector() -> None:
@@ -110,36 +165,6 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
-
-
-class Server(uvicorn.Server):
-    """uvicorn with the product's settings over one service."""
-
-    def __init__(self, service: Service, *, access_log: bool = True, pair: tls.Pair | None = None) -> None:
-        app = create_app(service, access_log=access_log)
-        super().__init__(
-            uvicorn.Config(
-                app,
-                http="httptools",
-                loop="uvloop",
-                access_log=False,
-                log_level="warning",
-                timeout_graceful_shutdown=20,
-                server_header=False,
-                date_header=False,
-                proxy_headers=False,  # nothing here believes an address a client names
-                backlog=2048,
-                ssl_certfile=pair.cert if pair else None,
-                ssl_keyfile=pair.key if pair else None,
-            )
-        )
-
-    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-        for listener in sockets or ():
-            # The event loop does this only for sockets it made itself. Without it a reply's body, written after its header,
-            # waits up to 40 ms for the client's delayed acknowledgement.
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        await super().serve(sockets)
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -164,6 +189,29 @@ def begin_new_history(settings: Settings) -> str:
     finally:
         service.close()
     return f"History {name} begins. Phones will send again what this database does not have."
+
+
+def rotate_key(settings: Settings, use: Use) -> tuple[str, str]:
+    """A new key in charge of that use; gives the names of the old one and the new one.
+
+    Raises: `Missing` while a server runs on the folder.
+    """
+    if not settings.keys_directory.exists():
+        raise Missing(f"{settings.data} is not set up yet; run `lamplighter init` first.")
+    address = address_of(settings.data)
+    if address is not None and _answers(address):
+        raise Missing(f"A server runs on this folder at {address}; stop every process that uses these keys first.")
+    before, _ = KeyRing.load(settings.keys_directory).current(use)
+    after, _ = KeyRing.rotate(settings.keys_directory, use, now_ms=Clock().now_ms()).current(use)
+    return before, after
+
+
+def _answers(address: str) -> bool:
+    try:
+        httpx.get(f"{address}/livez", timeout=2, trust_env=False, verify=False)
+    except httpx.HTTPError:
+        return False
+    return True
 
 
 # ------------------------------------------------------------------------------------------------------------- the office
@@ -291,6 +339,7 @@ def doctor(settings: Settings) -> list[Finding]:
     findings.append(_sqlite())
     findings.append(_keys(settings))
     findings.append(_database(settings))
+    findings.append(Finding("photos", *look_at_objects(settings)))
     findings.append(Finding("https", *tls.look(settings, tls.utc_now())))
     where = settings.data if settings.data.exists() else settings.data.absolute().parent
     free = shutil.disk_usage(where).free
@@ -315,8 +364,12 @@ def _keys(settings: Settings) -> Finding:
 
 
 def _database(settings: Settings) -> Finding:
-    path = database_path(settings)
-    if not path.exists():
-        return Finding("database", False, f"{path} is not there yet; run `lamplighter init`")
-    at_head = migrate.at_head(migrate.engine_for(path))
-    return Finding("database", at_head, f"{path}: " + ("at this version's schema" if at_head else "run `lamplighter migrate`"))
+    where = settings.describe()["LAMPLIGHTER_DATABASE_URL"]
+    try:
+        revision = migrate.current(migrate.engine_for(settings.database)) if database_of(settings.database).there() else None
+    except migrate.DatabaseFault as error:
+        return Finding("database", False, f"{where}: {str(error).splitlines()[0]}")
+    if revision is None:
+        return Finding("database", False, f"{where} is not there yet; run `lamplighter init`")
+    at_head = migrate.at_head(migrate.engine_for(settings.database))
+    return Finding("database", at_head, f"{where}: " + ("at this version's schema" if at_head else "run `lamplighter migrate`"))

@@ -10,16 +10,22 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import msgspec
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+if TYPE_CHECKING:
+    from server.metrics import Metrics
+    from server.tracing import Tracing
+
 REQUEST_ID = "lamplighter.request_id"
 PRINCIPAL = "lamplighter.principal"
-"""Keys of the ASGI scope: the request's id, and the role that asked."""
+SLUG = "lamplighter.slug"
+"""Keys of the ASGI scope: the request's id, the role that asked, and the slug of the problem that was answered, if any."""
 
 _TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 """W3C Trace Context, version 00; anything else is not repeated into the log."""
@@ -34,9 +40,24 @@ def configure_log(stream: TextIO = sys.stderr) -> None:
     structlog.configure(
         processors=_readable() if stream.isatty() else _json(),
         wrapper_class=structlog.make_filtering_bound_logger("info"),
-        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, _Patient(stream))),
         cache_logger_on_first_use=True,
     )
+
+
+class _Patient:
+    """A stream whose disk may be full: a line is lost then, never the work it tells of."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
 
 
 def _readable() -> Processors:
@@ -70,12 +91,24 @@ def _to_json(line: dict[str, Any]) -> str:
 
 
 class AccessLog:
-    """ASGI middleware, outermost: gives each request an id and logs one line when it has been answered."""
+    """ASGI middleware, outermost: gives each request an id, and counts, logs and traces it when it has been answered."""
 
-    def __init__(self, app: ASGIApp, *, new_id: Callable[[], str], clock_s: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        new_id: Callable[[], str],
+        clock_s: Callable[[], float] = time.perf_counter,
+        metrics: Metrics | None = None,
+        tracing: Tracing | None = None,
+        lines: bool = True,
+    ) -> None:
         self._app = app
         self._new_id = new_id
         self._clock_s = clock_s
+        self._metrics = metrics
+        self._tracing = tracing
+        self._lines = lines
         self._log = structlog.get_logger().bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,6 +116,7 @@ class AccessLog:
             await self._app(scope, receive, send)
             return
         scope[REQUEST_ID] = self._new_id()
+        trace_id = None if self._tracing is None else self._tracing.begin(scope)
         seen = _Exchange(receive, send)
         begun_s = self._clock_s()
         try:
@@ -91,7 +125,16 @@ class AccessLog:
             seen.status = seen.status or 500
             raise
         finally:
-            self._log.info("request", **_line(scope, seen, self._clock_s() - begun_s))
+            self._tell(scope, seen, self._clock_s() - begun_s, trace_id)
+
+    def _tell(self, scope: Scope, seen: _Exchange, elapsed_s: float, trace_id: str | None) -> None:
+        route = getattr(scope.get("route"), "path", None)  # the template: the path itself may name a customer
+        if self._metrics is not None:
+            self._metrics.request(route, seen.status, scope.get(SLUG), elapsed_s, seen.bytes_in, seen.bytes_out)
+        if self._tracing is not None:
+            self._tracing.end(scope, route, seen.status)
+        if self._lines:
+            self._log.info("request", **_line(scope, route, seen, elapsed_s, trace_id))
 
 
 class _Exchange:
@@ -118,10 +161,10 @@ class _Exchange:
         await self._send(message)
 
 
-def _line(scope: Scope, seen: _Exchange, elapsed_s: float) -> dict[str, Any]:
+def _line(scope: Scope, route: str | None, seen: _Exchange, elapsed_s: float, trace_id: str | None) -> dict[str, Any]:
     line = {
         "method": scope["method"] if len(scope["method"]) <= 10 else "?",
-        "route": getattr(scope.get("route"), "path", None),  # the template: the path itself may name a customer
+        "route": route,
         "status": seen.status,
         "ms": round(elapsed_s * 1000, 2),
         "bytes_in": seen.bytes_in,
@@ -132,4 +175,9 @@ def _line(scope: Scope, seen: _Exchange, elapsed_s: float) -> dict[str, Any]:
     trace = next((value for name, value in scope["headers"] if name == b"traceparent"), None)
     if trace is not None and _TRACEPARENT.fullmatch(trace):
         line["traceparent"] = trace.decode()
+        trace_id = trace_id or line["traceparent"][3:35]
+    if trace_id is not None:
+        line["trace_id"] = trace_id
+    if SLUG in scope:
+        line["problem"] = scope[SLUG]
     return line

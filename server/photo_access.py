@@ -14,6 +14,7 @@ from server.auth import Principal, Role, claimed_device, require, verify_device_
 from server.keys import parse_jwk
 from server.service import Service
 from server.storage.objects import Sha256, Variant
+from server.storage.tables import PhotoUse
 from sync.problems import Refused
 
 _SENDERS = (Role.MEMBER, Role.LEAD, Role.GRID_WORKER)
@@ -31,6 +32,12 @@ class PhotoAccess:
     def expected(self, sha256: Sha256) -> Collection[int]:
         """The sizes stored facts promised for these bytes: one is true at most, and the hash will show which."""
         return {use.size_bytes for use in self._service.queries().photo_uses(sha256)}
+
+    def erased(self, sha256: Sha256) -> int | None:
+        """The size of a photo that every ticket which named it had erased."""
+        uses = self._service.queries().rows(PhotoUse, sha256=sha256)
+        gone = bool(uses) and all(use["erased_at"] is not None for use in uses)
+        return int(uses[0]["size_bytes"]) if gone else None
 
     def may_send(self, request: Request, sha256: Sha256 | None) -> None:
         """Any enrolled phone: by token, or by its key alone (an assertion), because the bytes must match a stored fact."""

@@ -15,27 +15,35 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import unquote, urlsplit
 
+from server import retention
 from server.auth import Tokens
 from server.desk.office import OfficeRules
+from server.erasure import forget_bytes
 from server.jobs import Housekeeper
 from server.keys import KeyRing, Seals
+from server.metrics import GroupWatch, Metrics, own_version
+from server.rates import Rates, Storm
 from server.seal import SealFault, open_own_rating, open_rating
-from server.settings import BadSetting, Settings
-from server.storage import migrate
+from server.settings import Settings
+from server.storage.database import database_of
 from server.storage.images import Derivation, Derivatives, Derived, ImageLimits
-from server.storage.objects import FolderObjects, Sha256
+from server.storage.objects import Sha256
+from server.storage.places import objects_of
 from server.storage.queries import Queries
 from server.storage.reference import reference_records
-from server.storage.store import Roster, SqliteReader, SqliteTransaction, begin_history, connect
+from server.storage.store import StoreReader, StoreTransaction
 from server.storage.writer import Writer
+from server.tracing import TraceWatch, tracing_of
 from server.visit_links import Assignment, VisitLinks
 from sync.facts import Statement
 from sync.hub import Hub, Receipt
 from sync.ids import uuid7
 from sync.judge import Command
 from sync.problems import Refused
+
+LEASE_MS = 90 * 60_000
+"""Longer than the hour between two rounds, so that one process keeps house; when it dies, another does from then on."""
 
 
 class DataInUse(Exception):
@@ -60,55 +68,96 @@ class Service:
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self.settings = settings
         self.clock = clock or Clock()
-        self._lock = _take(settings.data)
+        self.database = database_of(settings.database)
+        # An engine for several processes locks what it must by itself.
+        self._lock = take_folder(settings.data) if self.database.exclusive else None
         try:
             self._open()
         except BaseException:
-            self._lock.close()
+            self._let_go()
             raise
 
     def _open(self) -> None:
         settings = self.settings
+        self.objects = objects_of(settings)  # first: a bucket that is not there ends the start before anything runs
         self.keys = KeyRing.load(settings.keys_directory)
         self.tokens = Tokens(self.keys, lambda: self.clock.now_ms() / 1000, new_id=self.new_id)
-        self.path = database_path(settings)
-        migrate.upgrade(migrate.engine_for(self.path))
+        self._observe()
         self._readers = threading.local()
-        self._transaction = SqliteTransaction(connect(self.path, writer=True))
-        self._begin()
+        self._own_readers: list[StoreReader] = []
+        self._name = self.new_id()
+        self._transaction = self.database.open(self.new_incarnation, self.now_ms)
         self.links = VisitLinks(self.keys)
         rules = OfficeRules(self._open_rating, lambda ticket, fence: self.links.path(Assignment(ticket, fence)))
-        self.hub = Hub(Seals(self.keys), rules, radius_ms=settings.statement_radius_ms, lines_max=settings.lines_max)
-        self._roster = Roster()
-        self.writer = Writer(self.hub, self._transaction, people_changed=self._roster.forget, reference=reference_records)
+        self.hub = Hub(
+            Seals(self.keys),
+            rules,
+            radius_ms=settings.statement_radius_ms,
+            lines_max=settings.lines_max,
+            written=self.metrics.written,
+        )
+        people_changed = self.database.roster.forget
+        self.writer = Writer(
+            self.hub, self._transaction, people_changed=people_changed, reference=reference_records, watch=self._watch
+        )
         self.writer.work(lambda tx: None, refers=True)  # a database of an earlier version has published none yet
-        self.objects = FolderObjects(objects_folder(settings))
         limits = ImageLimits(pixels_max=settings.photo_pixels_max)
         self.derivation = Derivation(self.objects, self._derived, limits=limits, at_once_max=settings.derivatives_workers)
         self._housekeeper = Housekeeper(self._keep_house)
         self._quota: dict[tuple[int, str], int] = {}
 
-    def _begin(self) -> None:
-        with self._transaction.group() as tx:
-            if tx.run("SELECT count(*) FROM history").fetchone()[0] == 0:
-                begin_history(tx, self.new_incarnation(), self.now_ms())
-            self.incarnation = tx.incarnation
-        self._transaction.remember_newest()
-        self.newest = self._transaction.newest
+    def _observe(self) -> None:
+        """What only looks on, and what keeps too many from coming at once."""
+        settings = self.settings
+        self.metrics = Metrics()
+        self.tracing = tracing_of(os.environ, own_version())
+        self._watch = GroupWatch(self.metrics, None if self.tracing is None else TraceWatch(self.tracing))
+        self.storm = Storm(settings, lambda: self.clock.random_bytes(1)[0] / 256)
+        self.rates = Rates.of(settings, time.monotonic, lambda limit: self.metrics.held_back.labels(limit).inc())
+        self.draining = False
+        """Set by the signal to end: not ready any more."""
+        self.connections: Callable[[], int] = lambda: 0
 
     def close(self) -> None:
         """Finish what is queued and let the data folder go."""
         self._housekeeper.stop()
+        with suppress(Refused):  # a database that is away lets the lease run out by itself
+            self.writer.work(lambda tx: Queries(tx).give_back_leases(self._name))
         self.derivation.close()
         self.writer.stop()
-        self._transaction.close()
+        for reader in self._own_readers:
+            reader.close()
+        self.database.close()
+        if self.tracing is not None:
+            self.tracing.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
         forget_address(self.settings.data)
-        self._lock.close()
+        if self._lock is not None:
+            self._lock.close()
 
     # ------------------------------------------------------------------------------------------------------------ small
 
     def now_ms(self) -> int:
         return self.clock.now_ms()
+
+    @property
+    def incarnation(self) -> str:
+        """The history being written."""
+        return self.database.incarnation
+
+    @property
+    def newest(self) -> Mapping[str, int] | None:
+        """The newest position of each scope without a query, maybe a moment old; None while nobody can tell."""
+        horizon = self.database.horizon
+        return horizon.newest if horizon.known else None
+
+    @property
+    def ledger(self) -> tuple[int, str]:
+        """(size, root) after the last commit, for statements that need no commit of their own."""
+        horizon = self.database.horizon
+        return horizon.ledger if horizon.known else self.reader().ledger_edge()
 
     def new_id(self) -> str:
         """A UUIDv7."""
@@ -118,16 +167,17 @@ class Service:
         """The name of a new history: short, because every base carries it."""
         return "k" + self.clock.random_bytes(5).hex()
 
-    def reader(self) -> SqliteReader:
+    def reader(self) -> StoreReader:
         """This thread's own reader."""
-        reader: SqliteReader | None = getattr(self._readers, "reader", None)
+        reader: StoreReader | None = getattr(self._readers, "reader", None)
         if reader is None:
             reader = self._readers.reader = self.new_reader()
+            self._own_readers.append(reader)
         return reader
 
-    def new_reader(self) -> SqliteReader:
+    def new_reader(self) -> StoreReader:
         """A reader of one's own, for work that outlives a call."""
-        return SqliteReader(connect(self.path, writer=False), self._roster)
+        return self.database.reader()
 
     def queries(self) -> Queries:
         """Office reads over this thread's reader."""
@@ -165,6 +215,9 @@ class Service:
     def photo_completed(self, sha256: Sha256, size_bytes: int) -> None:
         """All bytes are here and re-hashed: tell each ticket that names them, once, and have pictures made."""
         queries = self.queries()
+        if queries.photo_erased(sha256):
+            forget_bytes(self, [sha256])  # erased while the last bytes came in
+            return
         # Of a preview or copy no ticket is told: it waits for the photo itself.
         untold = [use.ticket for use in queries.photo_uses(sha256) if use.form == "original" and use.told_at is None]
         photo = queries.photo(sha256)
@@ -172,7 +225,7 @@ class Service:
             now = self.now_ms()
             body = {"sha256": str(sha256), "size_bytes": size_bytes}
 
-            def mark(tx: SqliteTransaction) -> None:
+            def mark(tx: StoreTransaction) -> None:
                 Queries(tx).mark_photo_received(sha256, size_bytes, now)
                 Queries(tx).mark_tickets_told(sha256, untold, now)
 
@@ -183,11 +236,16 @@ class Service:
         self.derivation.submit(sha256)
 
     def _keep_house(self) -> None:
+        now = self.now_ms()
+        if not self.writer.work(lambda tx: Queries(tx).take_lease("housekeeping", self._name, now, now + LEASE_MS)):
+            return
         self.objects.sweep(now_ms=self.now_ms())
         for sha256 in self.queries().photos_without_details():
             self.derivation.submit(Sha256(sha256))
+        retention.keep_house(self)
 
     def _derived(self, sha256: Sha256, result: Derivatives) -> None:
+        self.metrics.derived.labels(str(result.outcome)).inc()
         if result.outcome is Derived.FAILED:
             return  # ours to mend, not the picture's fault: it stays without details and is tried again
         details = json.dumps(asdict(result), default=str)
@@ -206,23 +264,8 @@ class Service:
 # ------------------------------------------------------------------------------------------------------- the data folder
 
 
-def database_path(settings: Settings) -> Path:
-    """The SQLite file. Raises `BadSetting` for a database this version does not speak to yet."""
-    scheme, _, path = settings.database.partition(":///")
-    if scheme != "sqlite" or not path:
-        raise BadSetting(f"LAMPLIGHTER_DATABASE_URL must be sqlite:///PATH in this version, not {scheme}.")
-    return Path(path)
-
-
-def objects_folder(settings: Settings) -> Path:
-    """The folder that holds photos. Raises `BadSetting` for an object store this version does not speak to yet."""
-    parts = urlsplit(settings.objects)
-    if parts.scheme != "file" or parts.netloc:
-        raise BadSetting(f"LAMPLIGHTER_OBJECTS_URL must be file:///FOLDER in this version, not {parts.scheme or 'a path'}.")
-    return Path(unquote(parts.path))
-
-
-def _take(data: Path) -> IO[str]:
+def take_folder(data: Path) -> IO[str]:
+    """Own a data folder until the handle is closed. Raises: `DataInUse`."""
     data.mkdir(parents=True, exist_ok=True)
     handle = (data / "writer.lock").open("a+")
     try:
@@ -261,6 +304,7 @@ def _told(data: Path, name: str) -> str | None:
 
 
 def forget_address(data: Path) -> None:
-    """Take the word back."""
-    with suppress(OSError):
-        (data / "server.json").unlink()
+    """Take the word back, unless it is another process's by now."""
+    with suppress(OSError, ValueError, KeyError):
+        if json.loads((data / "server.json").read_text())["pid"] == os.getpid():
+            (data / "server.json").unlink()

@@ -28,7 +28,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, Send
 
 from server.auth import Principal, Role, Tokens, require
-from server.log import PRINCIPAL, REQUEST_ID
+from server.lanes import Lane, Room
+from server.log import PRINCIPAL, REQUEST_ID, SLUG
+from server.tracing import SPAN, within
 from sync.problems import Refused
 from sync.wire import strict_json
 
@@ -114,15 +116,8 @@ Function = Callable[[Call], Answer | Later]
 Quick = Callable[[Call], Answer | Later | None]
 
 
-class Lane:
-    """Threads for one sort of traffic, and how many requests of it may be under way at once; the others wait with their body.
-
-    Phones and office have a lane each: an import must not keep a phone from being heard, nor a storm the dispatcher.
-    """
-
-    def __init__(self, name: str, *, workers: int, at_once_max: int) -> None:
-        self.pool = ThreadPoolExecutor(workers, thread_name_prefix=name)
-        self.turn = asyncio.Semaphore(at_once_max)
+def _plainly_busy() -> Refused:
+    return Refused("busy", retry_after_s=5)
 
 
 class Web:
@@ -137,11 +132,17 @@ class Web:
         decompressed_bytes_max: int,
         phone_workers: int = 1,
         phones_at_once_max: int = 128,
+        waiting_max: int = 4096,
+        bodies_bytes_max: int = 2**27,
+        busy: Callable[[], Refused] = _plainly_busy,
     ) -> None:
         self.tokens = tokens
-        self.office = Lane("office", workers=workers, at_once_max=10 * workers)
-        self.phones = Lane("phones", workers=phone_workers, at_once_max=phones_at_once_max)
-        self.customers = Lane("customers", workers=2, at_once_max=32)  # strangers: they may keep nobody waiting but each other
+        self.office = Lane("office", workers=workers, at_once_max=10 * workers, waiting_max=waiting_max)
+        self.phones = Lane("phones", workers=phone_workers, at_once_max=phones_at_once_max, waiting_max=waiting_max)
+        # Strangers: they may keep nobody waiting but each other.
+        self.customers = Lane("customers", workers=2, at_once_max=32, waiting_max=256)
+        self.room = Room(bodies_bytes_max)
+        self.busy = busy
         self.request_bytes_max = request_bytes_max
         self.decompressed_bytes_max = decompressed_bytes_max
 
@@ -201,13 +202,14 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            body = await read_body(scope, receive, self._body_bytes_max)
+            if self._lane.full and _declared_bytes(scope) > QUICK_BODY_BYTES_MAX:
+                raise self._web.busy()  # before it has sent all of it
+            body = await read_body(scope, receive, self._body_bytes_max, self._web.room, self._web.busy)
+            rendered = self._answer_quickly(scope, body) or await self._answer_beside(scope, body)
         except Refused as refused:
-            rendered = problem(refused, request_id(scope))
+            rendered = refusal(refused, scope)
         except ClientGone:
             return  # half a body is no request, and nobody waits for an answer
-        else:
-            rendered = self._answer_quickly(scope, body) or await self._answer_beside(scope, body)
         if isinstance(rendered.body, bytes):
             await send_whole(scope, send, rendered)
         else:
@@ -221,13 +223,27 @@ class Endpoint:
         return outcome
 
     async def _answer_beside(self, scope: Scope, body: bytes) -> Rendered:
-        lane = self._lane
-        async with lane.turn:
-            loop = asyncio.get_running_loop()
-            outcome = await loop.run_in_executor(lane.pool, self._answer, self.function, scope, body)
-            while isinstance(outcome, Later):
-                await asyncio.wait([asyncio.wrap_future(outcome.future)])
-                outcome = await loop.run_in_executor(lane.pool, self._finish, outcome, scope)
+        """Raises: busy, when too many wait already."""
+        lane, room = self._lane, self._web.room
+        if lane.full or not room.take(len(body)):
+            raise self._web.busy()
+        lane.waiting += 1
+        waits = True
+        try:
+            async with lane.turn:
+                lane.waiting -= 1
+                waits = False
+                return await self._in_turn(lane, scope, body)
+        finally:
+            room.give_back(len(body))
+            lane.waiting -= waits
+
+    async def _in_turn(self, lane: Lane, scope: Scope, body: bytes) -> Rendered:
+        loop = asyncio.get_running_loop()
+        outcome = await loop.run_in_executor(lane.pool, self._answer, self.function, scope, body)
+        while isinstance(outcome, Later):
+            await asyncio.wait([asyncio.wrap_future(outcome.future)])
+            outcome = await loop.run_in_executor(lane.pool, self._finish, outcome, scope)
         assert outcome is not None, "only a quick function may decline"
         return outcome
 
@@ -264,14 +280,22 @@ class Endpoint:
 
 def _guarded(scope: Scope, make: Callable[[], Answer | Later | None]) -> Rendered | Later | None:
     """What a function answers, rendered; a refusal as its problem; anything else it raises as a logged `internal`."""
+    if SPAN not in scope:
+        return _made(scope, make)
+    with within(scope):
+        return _made(scope, make)
+
+
+def _made(scope: Scope, make: Callable[[], Answer | Later | None]) -> Rendered | Later | None:
     try:
         answer = make()
         if answer is None or isinstance(answer, Later):
             return answer
         return render(answer, accepts_gzip(header_of(scope, b"accept-encoding")))
     except Refused as refused:
-        return problem(refused, request_id(scope))
+        return refusal(refused, scope)
     except Exception:
+        scope[SLUG] = "internal"
         return internal_problem(request_id(scope))
 
 
@@ -287,25 +311,39 @@ class ClientGone(Exception):
     """The client left before its body was complete."""
 
 
-async def read_body(scope: Scope, receive: Receive, bytes_max: int) -> bytes:
-    """The whole body as sent. Raises Refused("too-large") as early as it is known, and ClientGone."""
-    declared = header_of(scope, b"content-length")
-    if declared is not None and declared.isdigit() and int(declared[:20]) > bytes_max:
+async def read_body(
+    scope: Scope, receive: Receive, bytes_max: int, room: Room | None = None, busy: Callable[[], Refused] = _plainly_busy
+) -> bytes:
+    """The whole body as sent. Raises too-large as early as it is known, busy when there is no `room`, and ClientGone."""
+    if _declared_bytes(scope) > bytes_max:
         raise _too_large(bytes_max)
     chunks: list[bytes] = []
-    size_bytes = 0
+    size_bytes = held_bytes = 0
     more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        chunk = message.get("body", b"")
-        size_bytes += len(chunk)
-        if size_bytes > bytes_max:
-            raise _too_large(bytes_max)
-        chunks.append(chunk)
-        more = message.get("more_body", False)
+    try:
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            chunk = message.get("body", b"")
+            size_bytes += len(chunk)
+            if size_bytes > bytes_max:
+                raise _too_large(bytes_max)
+            chunks.append(chunk)
+            more = message.get("more_body", False)
+            if more and room is not None:
+                if not room.take(len(chunk)):
+                    raise busy()
+                held_bytes += len(chunk)
+    finally:
+        if room is not None:
+            room.give_back(held_bytes)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _declared_bytes(scope: Scope) -> int:
+    declared = header_of(scope, b"content-length")
+    return int(declared[:20]) if declared is not None and declared.isdigit() else 0
 
 
 def decompressed(body: bytes, encoding: bytes | None, bytes_max: int) -> bytes:
@@ -371,6 +409,12 @@ def render(answer: Answer, gzip: bool) -> Rendered:
         headers += [(b"content-encoding", b"gzip"), (b"vary", b"accept-encoding")]
         body = _packed(body) if isinstance(body, bytes) else _compressed(body)
     return Rendered(reply.status, headers, body)
+
+
+def refusal(refused: Refused, scope: Scope) -> Rendered:
+    """The refusal as the answer to this request, and noted for log and metrics."""
+    scope[SLUG] = refused.problem.slug
+    return problem(refused, request_id(scope))
 
 
 def problem(refused: Refused, request_id: str) -> Rendered:
@@ -470,12 +514,12 @@ def exception_handlers() -> dict[Any, ExceptionHandler]:
 async def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     slug = _SLUG_OF_STATUS.get(error.status_code, "bad-request")
-    return _response(problem(Refused(slug), request_id(request.scope)), request.scope, error.headers or {})
+    return _response(refusal(Refused(slug), request.scope), request.scope, error.headers or {})
 
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)
-    return _response(problem(error, request_id(request.scope)), request.scope, {})
+    return _response(refusal(error, request.scope), request.scope, {})
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

@@ -7,12 +7,12 @@ fact; it can never refuse it, make the phone keep it, or delay the next one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sync import journal, wire
-from sync.facts import Fact, FactId, Record, Scope, Statement, Write
+from sync.facts import Fact, FactId, Key, Record, Scope, Statement, Write
 from sync.journal import fact_id, genesis, head_bytes
 from sync.judge import Arrived, Command, Judge, Published, Rules
 from sync.problems import Refused
@@ -74,11 +74,21 @@ class Receipt:
 class Hub:
     """One hub serves a whole server; it holds rules and signatures, and no state of its own."""
 
-    def __init__(self, seals: Seals, rules: Rules, *, radius_ms: int, lines_max: int = 2000) -> None:
+    def __init__(
+        self,
+        seals: Seals,
+        rules: Rules,
+        *,
+        radius_ms: int,
+        lines_max: int = 2000,
+        written: Callable[[Effects], None] = lambda effects: None,
+    ) -> None:
+        """`written` hears what a group is about to write, for counting; the transaction may still fail."""
         self._seals = seals
         self._rules = rules
         self._radius_ms = radius_ms
         self._lines_max = lines_max
+        self._written = written
 
     # ------------------------------------------------------------------------------------------------------- transport
 
@@ -165,6 +175,7 @@ class Hub:
         A list of commands stands or falls as a whole: its answer is the position after it, or why it was refused.
         `reference` are the office's records that follow from no ticket, each with all scopes that should hold it.
         """
+        tx.hold(*_touched(pushes, commands, reference))
         group = _Group(tx)
         taken = [group.take(push) for push in pushes]
         judge = Judge(tx, self._seals.statement, self._radius_ms, group.effects)
@@ -176,12 +187,40 @@ class Hub:
             tx.ledger.extend([line.digest for line in effects.lines])
         if effects.lines or effects.chains or effects.records:
             tx.apply(effects)
+        self._written(effects)
         size, root = tx.ledger.size, fact_id(tx.ledger.root())
         receipts = [
             Receipt(take.chain.journal, take.n, take.head, take.chain.durable, size, root, take.stored, take.problem)
             for take in taken
         ]
         return receipts, [tx.position if answer is None else answer for answer in answers]
+
+    def again(
+        self,
+        tx: Transaction,
+        tickets: Iterable[Key],
+        change: Callable[[Record], None] | None = None,
+        commands: Sequence[Command] = (),
+        published: Sequence[Published] = (),
+    ) -> None:
+        """Fold these tickets anew and show them at a new position, though no fact arrived: for mending and for erasure.
+
+        `change` is done to each before; `commands` are said and `published` records shown in the same breath. Raises what
+        the commands are refused for.
+        """
+        wanted = list(tickets)
+        tx.hold({OFFICE_JOURNAL} if commands else (), wanted)
+        judge = Judge(tx, self._seals.statement, self._radius_ms, Effects())
+        judge.again(wanted, change)
+        refusal = judge.commands(commands) if commands else None
+        if refusal is not None:
+            raise refusal
+        judge.reference(published)
+        effects = judge.conclude(self._rules)
+        if effects.lines:
+            tx.ledger.extend([line.digest for line in effects.lines])
+        if effects.lines or effects.records:
+            tx.apply(effects)
 
     # ------------------------------------------------------------------------------------------------------------ pull
 
@@ -286,6 +325,16 @@ def _starts(
 
 
 # ------------------------------------------------------------------------------------------------------- storing a group
+
+
+def _touched(
+    pushes: Sequence[Push], commands: Sequence[Sequence[Command]], reference: Sequence[Published]
+) -> tuple[set[str], set[Key]]:
+    """The journals and records that a group names itself."""
+    journals = {push.envelope.journal for push in pushes} | ({OFFICE_JOURNAL} if any(commands) else set())
+    tickets = {fact.ticket for push in pushes for fact in push.facts if isinstance(fact, Fact) and fact.ticket}
+    tickets |= {command.ticket for batch in commands for command in batch}
+    return journals, {("ticket", ticket) for ticket in tickets} | {(record.kind, record.id) for record in reference}
 
 
 @dataclass(slots=True)

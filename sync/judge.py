@@ -454,6 +454,16 @@ class Judge:
         for published in records:
             self._publish(published)
 
+    def again(self, keys: Iterable[Key], change: Callable[[Record], None] | None = None) -> None:
+        """Conclude these records too, though nothing was added to them; `change` is done to each before."""
+        wanted = list(keys)
+        self._load(wanted)
+        for key in wanted:
+            if key in self._records:
+                if change is not None:
+                    change(self._records[key])
+                self._fresh.setdefault(key, [])
+
     # ---------------------------------------------------------------------------------------------------------- conclusion
 
     def conclude(self, rules: Rules) -> Effects:

@@ -47,6 +47,9 @@ class MemoryStore:
         self._forks = {**self._forks, self.incarnation: self.position}
         self.incarnation = name
 
+    def hold(self, journals: Iterable[str], keys: Iterable[Key]) -> None:
+        """Nobody else writes here."""
+
     def fork_position(self, incarnation: str) -> int | None:
         return self._forks.get(incarnation)
 

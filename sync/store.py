@@ -135,6 +135,13 @@ class Reader(Protocol):
 class Transaction(Reader, Protocol):
     """A reader with the writing right."""
 
+    def hold(self, journals: Iterable[str], keys: Iterable[Key]) -> None:
+        """What will be read and written: a store with several writers locks it here, sorted, before anything is read of it.
+
+        What turns out to be needed besides may be read without; two transactions may then wait for each other, and one of
+        them is begun anew.
+        """
+
     @property
     def ledger(self) -> Ledger: ...
 

@@ -18,7 +18,7 @@ from server.service import Service
 from server.settings import load_settings
 from server.storage import tables as t
 from server.storage.queries import Queries
-from server.storage.store import SqliteTransaction
+from server.storage.store import StoreTransaction
 from sync.facts import Reading
 from sync.memory import MemoryPocket
 from sync.replica import Replica
@@ -35,7 +35,7 @@ def office(tmp_path: Path) -> Iterator[tuple[Service, httpx.Client]]:
         yield service, client
 
 
-def _people(tx: SqliteTransaction) -> None:
+def _people(tx: StoreTransaction) -> None:
     queries = Queries(tx)
     queries.put(t.Station, [{"id": "s1", "name": "一所", "name_en": "Station 1"}], "id")
     queries.put(t.Crew, [{"id": "A", "station": "s1", "name": "甲班", "name_en": "Crew A", "vehicle": "", "skills": ""}], "id")

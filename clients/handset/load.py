@@ -1,236 +1,387 @@
-"""A load generator: requests prepared in advance, fired over keep-alive connections, each answer timed.
+"""A load generator: thousands of phones in one process, and a client that costs less than the server it loads.
 
-Speaks just enough HTTP/1.1 to cost little beside the server it measures. Preparing (signing, hashing, compressing) is apart
-from firing, so that a measurement holds the server's time and not the client's. Refuses to judge what the numbers mean.
+A phone here is the real `sync.replica` over a pocket that copies nothing, so what it sends and believes is what the shipped
+handset sends and believes. The client speaks just enough HTTP/1.1 over keep-alive connections; requests can be made (signed,
+hashed, compressed) before anything is timed. Refuses to judge what the numbers mean.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gzip
+import hashlib
 import json
 import time
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, cast
 
-from clients.handset.instruments import Instruments
-from clients.handset.keys import PrivateKey, new_device_key, public_jwk, sign_checkpoint
-from clients.handset.link import Link
-from sync import journal, wire
-from sync.facts import FactId
-from sync.wire import Envelope
+from clients.handset.keys import Signer
+from clients.handset.link import PACK_FROM_BYTES
+from sync.facts import FactId, Key, Reading
+from sync.replica import Outgoing, Replica, Row
 
-FactToWrite = tuple[str, str | None, str | None, Mapping[str, Any]]
-"""(kind, ticket, visit, body) of a line to come."""
-
-
-# --------------------------------------------------------------------------------------------------------------- timings
+REPLY_WAIT_S = 300.0
+PAGE_BYTES = 256 * 1024
+"""As much as the Python handset asks for at once."""
+FACTS_A_TICKET = 10
+_TO_READ, _CHUNKED = -1, -2  # what `_left` says before the head of an answer was read, and while its body comes in chunks
 
 
-@dataclass(slots=True)
-class Timings:
-    """What came of a run: `latencies_s` by request in the order they were given (0.0 where the connection broke)."""
+# -------------------------------------------------------------------------------------------------------------- requests
 
-    latencies_s: list[float]
-    statuses: Counter[int] = field(default_factory=Counter)
-    seconds: float = 0.0
-    bytes_in: int = 0
-    broken: int = 0
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """`body` is as it travelled; `plain` undoes gzip. `retry_after_s` is None unless the server named it."""
+
+    status: int
+    body: bytes
+    packed: bool = False
+    retry_after_s: float | None = None
 
     @property
-    def per_second(self) -> float:
-        """Requests answered a second."""
-        return len(self.latencies_s) / self.seconds if self.seconds else 0.0
+    def plain(self) -> bytes:
+        return gzip.decompress(self.body) if self.packed else self.body
 
-    def percentile_ms(self, percent: float) -> float:
-        """The latency that `percent` of the answered requests did not exceed, in milliseconds."""
-        answered = sorted(latency for latency in self.latencies_s if latency)
-        if not answered:
-            return 0.0
-        return 1000 * answered[min(len(answered) - 1, int(len(answered) * percent / 100))]
-
-
-def request(
-    address: str, method: str, path: str, body: bytes = b"", *, token: str | None = None, zipped: bool = False, **headers: str
-) -> bytes:
-    """A whole HTTP/1.1 request as bytes. `zipped`: compress the body and say so."""
-    if zipped:
-        body = gzip.compress(body, 6, mtime=0)
-        headers["content_encoding"] = "gzip"
-    if token is not None:
-        headers["authorization"] = f"Bearer {token}"
-    lines = [f"{method} {path} HTTP/1.1", f"host: {urlsplit(address).netloc}", f"content-length: {len(body)}"]
-    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-    return "\r\n".join([*lines, "", ""]).encode() + body
-
-
-async def run(address: str, requests: Sequence[bytes], concurrency: int) -> Timings:
-    """Fire prepared requests over `concurrency` connections, each taking the next one when it has its answer."""
-    parts = urlsplit(address)
-    host, port = parts.hostname or "127.0.0.1", parts.port or 80
-    timings = Timings([0.0] * len(requests))
-    queue = iter(enumerate(requests))
-    begun = time.perf_counter()
-    workers = min(concurrency, max(1, len(requests)))
-    await asyncio.gather(*(_work(host, port, queue, timings) for _ in range(workers)))
-    timings.seconds = time.perf_counter() - begun
-    return timings
-
-
-async def _work(host: str, port: int, queue: Iterable[tuple[int, bytes]], timings: Timings) -> None:
-    loop = asyncio.get_running_loop()
-    connection: _Connection | None = None
-    for index, raw in queue:
-        if connection is None or connection.closed:
-            _, connection = await loop.create_connection(_Connection, host, port)
-        begun = time.perf_counter()
+    @property
+    def problem(self) -> Mapping[str, Any] | None:
+        """The problem document of a request that was refused as a whole."""
+        if self.status < 400:
+            return None
         try:
-            status, size = await connection.ask(raw)
-        except ConnectionError:
-            timings.broken += 1
-            connection = None
-            continue
-        timings.latencies_s[index] = time.perf_counter() - begun
-        timings.statuses[status] += 1
-        timings.bytes_in += size
-    if connection is not None:
-        connection.leave()
+            document = json.loads(self.plain)
+        except ValueError:
+            return {}
+        return document if isinstance(document, dict) else {}
 
 
-class _Connection(asyncio.Protocol):
-    """One keep-alive connection: a request out, a whole answer in (by length or in chunks), its bytes only counted."""
+def post(path: str, body: bytes, *, token: str | None = None, packed: bool = True, **headers: str) -> bytes:
+    """The bytes of a POST as a phone sends it: gzip both ways, but for bodies too short to gain by it."""
+    packed = packed and len(body) >= PACK_FROM_BYTES
+    lines = [f"POST {path} HTTP/1.1", "host: load", "content-type: application/x-ndjson", "accept-encoding: gzip"]
+    lines += ["content-encoding: gzip"] if packed else []
+    lines += [f"authorization: Bearer {token}"] if token else []
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    sent = gzip.compress(body, 6, mtime=0) if packed else body
+    return "\r\n".join([*lines, f"content-length: {len(sent)}", "", ""]).encode() + sent
+
+
+def get(path: str, *, token: str | None = None) -> bytes:
+    """The bytes of a GET."""
+    lines = [f"GET {path} HTTP/1.1", "host: load", *([f"authorization: Bearer {token}"] if token else [])]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def body_bytes(request: bytes) -> int:
+    """How long the body of a prepared request is."""
+    return len(request) - request.index(b"\r\n\r\n") - 4
+
+
+# ------------------------------------------------------------------------------------------------------------ connections
+
+
+class Connection(asyncio.Protocol):
+    """One keep-alive connection: a request out, a whole answer in (by length or in chunks)."""
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
-        self._buffer = bytearray()
-        self._answer: asyncio.Future[tuple[int, int]] | None = None
-        self._status = 0
-        self._size = 0
-        self._left = -1  # bytes of the body to come; -1 before the head was read, -2 while it comes in chunks
-        self._hang_up = False
+        self._received = bytearray()
+        self._body = bytearray()
+        self._answer: asyncio.Future[Reply] | None = None
+        self._head = b""
+        self._left = _TO_READ
         self.closed = False
 
+    @classmethod
+    async def open(cls, port: int, host: str = "127.0.0.1") -> Connection:
+        """A connection that is made. Raises OSError."""
+        _, connection = await asyncio.get_running_loop().create_connection(cls, host, port)
+        return connection
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's own class is of the same shape
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(ConnectionError("the server hung up"))
 
-    def ask(self, raw: bytes) -> asyncio.Future[tuple[int, int]]:
-        """(status, bytes of the body) of the answer, when it is whole."""
-        assert self._transport is not None, "connected"
-        self._buffer.clear()
-        self._left, self._size = -1, 0
+    async def exchange(self, request: bytes) -> Reply:
+        """One request, one reply. Raises ConnectionError, and TimeoutError after a time no phone would wait."""
+        if self.closed or self._transport is None:
+            raise ConnectionError("the server hung up")
+        self._received.clear()
+        self._body.clear()
+        self._left = _TO_READ
         self._answer = asyncio.get_running_loop().create_future()
-        self._transport.write(raw)
-        return self._answer
+        self._transport.write(request)
+        return await asyncio.wait_for(self._answer, REPLY_WAIT_S)
 
-    def leave(self) -> None:
+    def close(self) -> None:
+        self.closed = True
         if self._transport is not None:
             self._transport.close()
 
     def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        if self._left == -1 and not self._read_head():
+        self._received += data
+        if self._left == _TO_READ and not self._read_head():
             return
-        if self._left == -2:
+        if self._left == _CHUNKED:
             self._read_chunks()
-        elif len(self._buffer) >= self._left:
-            self._size = self._left
-            self._finish()
+        elif len(self._received) >= self._left:
+            self._finish(bytes(self._received[: self._left]))
 
     def _read_head(self) -> bool:
-        end = self._buffer.find(b"\r\n\r\n")
+        end = self._received.find(b"\r\n\r\n")
         if end < 0:
             return False
-        head = bytes(self._buffer[:end]).lower()
-        del self._buffer[: end + 4]
-        self._status = int(head[9:12])
-        self._hang_up = b"\r\nconnection: close" in head
-        at = head.find(b"\r\ncontent-length:")
-        self._left = int(head[at + 17 :].split(b"\r", 1)[0]) if at >= 0 else 0
-        if b"\r\ntransfer-encoding: chunked" in head:
-            self._left = -2
+        self._head = bytes(self._received[:end]).lower()
+        del self._received[: end + 4]
+        self._left = int(self._header(b"content-length") or 0)
+        if self._header(b"transfer-encoding") == b"chunked":
+            self._left = _CHUNKED
         return True
 
+    def _header(self, name: bytes) -> bytes | None:
+        at = self._head.find(b"\r\n" + name + b":")
+        return None if at < 0 else self._head[at + len(name) + 3 :].split(b"\r", 1)[0].strip()
+
     def _read_chunks(self) -> None:
-        while (end := self._buffer.find(b"\r\n")) >= 0:
-            size = int(self._buffer[:end].split(b";", 1)[0], 16)
-            if len(self._buffer) < end + 4 + size:
+        while (end := self._received.find(b"\r\n")) >= 0:
+            size = int(self._received[:end].split(b";", 1)[0], 16)
+            if len(self._received) < end + 4 + size:
                 return
-            del self._buffer[: end + 4 + size]
-            self._size += size
+            self._body += self._received[end + 2 : end + 2 + size]
+            del self._received[: end + 4 + size]
             if size == 0:
-                self._finish()
+                self._finish(bytes(self._body))
                 return
 
-    def _finish(self) -> None:
-        if self._hang_up:
-            self.closed = True
-            self.leave()
+    def _finish(self, body: bytes) -> None:
+        if self._header(b"connection") == b"close":
+            self.close()
+        retry = self._header(b"retry-after")
+        packed = self._header(b"content-encoding") == b"gzip"
         if self._answer is not None and not self._answer.done():
-            self._answer.set_result((self._status, self._size))
+            self._answer.set_result(Reply(int(self._head[9:12]), body, packed, float(retry) if retry else None))
 
 
-# -------------------------------------------------------------------------------------------------------- what devices say
+# ----------------------------------------------------------------------------------------------------------------- bursts
 
 
-class LoadDevice:
-    """An enrolled device without storage: it writes, chains and signs request bodies one after another."""
+@dataclass(slots=True)
+class Fired:
+    """What a burst of requests took: all of it in wall-clock seconds, and each of them."""
 
-    def __init__(self, key: PrivateKey, device: str, member: str, token: str, instruments: Instruments | None = None) -> None:
-        self._key = key
-        self._instruments = instruments or Instruments()
-        self.token = token
-        self.journal = self._instruments.new_id()
-        self.n = 0
-        self._head = journal.genesis(self.journal)
-        self._opening: FactToWrite = ("opening", None, None, {"device": device, "member": member, "app": "load/1"})
-
-    @classmethod
-    def enrol(cls, link: Link, code: str, name: str) -> LoadDevice:
-        """A device of the member the code is for. Raises Unreachable, Declined."""
-        key = new_device_key()
-        said = link.ask("POST", "/v1/enrol", {"code": code, "key": public_jwk(key), "name": name})
-        return cls(key, said["device"], said["member"], said["token"])
-
-    def push(self, facts: Iterable[FactToWrite], *, cursor: Mapping[str, Mapping[str, int]] | None = None) -> bytes:
-        """The body of the next push; the journal's opening line comes first by itself. Push bodies must be sent in order."""
-        facts = [self._opening, *facts] if self.n == 0 else list(facts)
-        after, first = self.head, self.n + 1
-        raws = [self._line(*fact) for fact in facts]
-        signed = sign_checkpoint(self._key, self.journal, self.n, self.head)
-        envelope = Envelope(
-            self.journal, self.n, self.head, first=first, after=after, checkpoint=signed, cursor=cursor or {}, app="load/1"
-        )
-        return b"\n".join([wire.write_envelope(envelope, len(raws)), *raws, b""])
-
-    def idle(self, cursor: Mapping[str, Mapping[str, int]] | None = None, *, limit_bytes: int = 65_536) -> bytes:
-        """A body that says nothing new: an idle sync with a full cursor, a first sync with an empty one."""
-        envelope = Envelope(self.journal, self.n, self.head, cursor=cursor or {}, app="load/1", limit_bytes=limit_bytes)
-        return wire.write_envelope(envelope, 0) + b"\n"
+    wall_s: float = 0.0
+    each_s: list[float] = field(default_factory=list)
+    replies: list[Reply] = field(default_factory=list)
 
     @property
-    def head(self) -> FactId:
-        return journal.fact_id(self._head)
-
-    def _line(self, kind: str, ticket: str | None, visit: str | None, body: Mapping[str, Any]) -> bytes:
-        reading = self._instruments.reading()
-        header = {"ticket": ticket, "visit": visit, "fence": 0 if ticket else None}
-        stamps = {"wall": reading.wall, "mono": reading.mono, "boot": reading.boot}
-        raw = wire.write_line(self.n + 1, kind, header | stamps, body)
-        self.n += 1
-        self._head = journal.link(self._head, raw)
-        return raw
+    def per_s(self) -> float:
+        return len(self.each_s) / self.wall_s
 
 
-def cursor_of(reply: bytes) -> dict[str, dict[str, int]]:
-    """The cursor in a reply's end line, to go on from; empty when it has none."""
-    end = wire.parse_reply(reply).end
-    return {} if end is None else json.loads(json.dumps(end["cursor"]))
+@asynccontextmanager
+async def _connected(port: int, count: int) -> AsyncIterator[list[Connection]]:
+    connections: list[Connection] = []
+    try:
+        for _ in range(count):
+            connections.append(await Connection.open(port))
+        yield connections
+    finally:
+        for connection in connections:
+            connection.close()
+
+
+async def _timed(connection: Connection, request: bytes, fired: Fired) -> Reply:
+    begun = time.perf_counter()
+    reply = await connection.exchange(request)
+    fired.each_s.append(time.perf_counter() - begun)
+    return reply
+
+
+async def at_once(port: int, requests: Sequence[bytes]) -> Fired:
+    """Every request on a connection of its own, all in the same moment; replies stand in the order of the requests."""
+    fired = Fired()
+    async with _connected(port, len(requests)) as connections:
+        begun = time.perf_counter()
+        pairs = zip(connections, requests, strict=True)
+        fired.replies = list(await asyncio.gather(*(_timed(c, r, fired) for c, r in pairs)))
+        fired.wall_s = time.perf_counter() - begun
+    return fired
+
+
+async def in_turns(port: int, requests: Sequence[bytes], *, times: int = 1, connections: int = 32) -> Fired:
+    """Some connections share the requests, each sending its next one when the last was answered; `times` over.
+
+    Over a single connection replies stand in the order of the requests.
+    """
+    fired = Fired()
+    count = min(connections, len(requests))
+
+    async def work(connection: Connection, mine: Sequence[bytes]) -> None:
+        for _ in range(times):
+            for request in mine:
+                fired.replies.append(await _timed(connection, request, fired))
+
+    async with _connected(port, count) as made:
+        begun = time.perf_counter()
+        await asyncio.gather(*(work(connection, requests[at::count]) for at, connection in enumerate(made)))
+        fired.wall_s = time.perf_counter() - begun
+    return fired
+
+
+# ----------------------------------------------------------------------------------------------------------------- phones
+
+
+class Pocket:
+    """A phone's storage as plain dictionaries, without a way back: what is measured is the server."""
+
+    def __init__(self) -> None:
+        self._state: bytes | None = None
+        self._lines: dict[str, list[tuple[int, FactId, bytes]]] = {}
+        self._rows: dict[Key, Row] = {}
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        yield
+
+    def load_state(self) -> bytes | None:
+        return self._state
+
+    def save_state(self, raw: bytes) -> None:
+        self._state = raw
+
+    def append(self, journal: str, n: int, identity: FactId, raw: bytes) -> None:
+        self._lines.setdefault(journal, []).append((n, identity, raw))
+
+    def lines(self, journal: str, first: int, last: int) -> list[tuple[int, FactId, bytes]]:
+        return self._lines.get(journal, [])[max(0, first - 1) : last]
+
+    def drop_lines(self, journal: str, last: int) -> None:
+        """Nothing is dropped: a load ends before a phone forgets."""
+
+    def row(self, key: Key) -> Row | None:
+        return self._rows.get(key)
+
+    def save_row(self, row: Row) -> None:
+        self._rows[(row.kind, row.id)] = row
+
+    def drop_row(self, key: Key) -> None:
+        self._rows.pop(key, None)
+
+    def rows(self, kind: str | None = None) -> Iterable[Row]:
+        return [row for key, row in self._rows.items() if kind is None or key[0] == kind]
+
+    def facts(self) -> Iterator[tuple[str, int, FactId]]:
+        """(journal, n, id) of every line that was ever written here."""
+        for name, lines in self._lines.items():
+            yield from ((name, n, identity) for n, identity, _ in lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """What a phone has after enrolment, and the tickets its crew holds."""
+
+    device: str
+    member: str
+    signer: Signer
+    token: str
+    tickets: tuple[str, ...]
+
+
+class Phone:
+    """One phone; every new one begins a journal of its own."""
+
+    def __init__(self, enrolled: Enrolled, serial: str) -> None:
+        self.enrolled = enrolled
+        self._serial = serial
+        self._made = 0
+        self._tick = 0
+        self.pocket = Pocket()
+        self.replica = Replica.enrol(
+            self.pocket,
+            enrolled.signer,
+            self._new_id,
+            device=enrolled.device,
+            member=enrolled.member,
+            app="1.0.0",
+            reading=self.reading(),
+        )
+
+    def _new_id(self) -> str:
+        self._made += 1
+        digest = hashlib.sha256(f"{self._serial}/{self.enrolled.device}/{self._made}".encode()).hexdigest()
+        return f"0199{digest[:4]}-{digest[4:8]}-7{digest[8:11]}-a{digest[11:14]}-{digest[14:26]}"
+
+    def reading(self) -> Reading:
+        """Half a minute of work between two facts, the last of them now."""
+        self._tick += 1
+        return Reading(time.time_ns() // 1_000_000 - 3_600_000 + self._tick * 31_417, 5_000_000 + self._tick * 31_415, "b3")
+
+    def work(self, facts: int) -> None:
+        """Record this many facts, ten on each ticket."""
+        for at in range(facts):
+            ticket = self.enrolled.tickets[at // FACTS_A_TICKET % len(self.enrolled.tickets)]
+            step = at % FACTS_A_TICKET
+            if step == 0:
+                visit = self._new_id()
+            kind, body = _fact(step, self._tick)
+            self.replica.record(kind, self.reading(), ticket=ticket, visit=visit, body=body)
+
+    def outgoing(self, *, limit_bytes: int = PAGE_BYTES) -> Outgoing:
+        """What the phone would send now."""
+        return self.replica.request(limit_bytes=limit_bytes, now_wall=time.time_ns() // 1_000_000)
+
+    def packed(self, outgoing: Outgoing) -> bytes:
+        """The bytes of the HTTP request."""
+        return post("/v1/sync", outgoing.body, token=self.enrolled.token)
+
+    def request(self, *, limit_bytes: int = PAGE_BYTES) -> tuple[Outgoing, bytes]:
+        """What the phone would send now, and the bytes of the HTTP request."""
+        outgoing = self.outgoing(limit_bytes=limit_bytes)
+        return outgoing, self.packed(outgoing)
+
+    def fresh_pull(self, *, limit_bytes: int = PAGE_BYTES) -> bytes:
+        """A request of a phone that has nothing new and wants everything in its scopes."""
+        cursor, self.replica.state.cursor = self.replica.state.cursor, {}
+        try:
+            return self.request(limit_bytes=limit_bytes)[1]
+        finally:
+            self.replica.state.cursor = cursor
+
+    def heard(self, reply: Reply) -> None:
+        """Apply a reply. Raises AssertionError unless it is a whole one without a problem."""
+        assert reply.status == 200, f"{reply.status}: {reply.plain[:300]!r}"
+        applied = self.replica.apply(reply.plain, self.reading())
+        assert applied.problem is None and applied.complete, applied
+
+
+_FIX = {"lat": 27.94921, "lon": 116.35812, "acc_m": 9, "age_ms": 1200}
+
+
+def _fact(step: int, tick: int) -> tuple[str, dict[str, Any]]:
+    """The kind and body of a fact by its place in a visit: 250 bytes or so a line, as in the field."""
+    drift = tick % 97 / 100_000
+    fix = {**_FIX, "lat": round(27.94921 + drift, 5), "lon": round(116.35812 + drift, 5)}
+    photo = {"sha256": hashlib.sha256(str(tick).encode()).hexdigest(), "size_bytes": 2_000_000 + tick, "shows": "before"}
+    visit: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("acceptance", {"eta_min": 20}),
+        ("departure", {"fix": fix}),
+        ("arrival", {"fix": fix}),
+        ("answer", _answer("voltage", 220 + tick % 17, unit="V")),
+        ("answer", _answer("breaker", "closed")),
+        ("answer", _answer("earthing-checked", True, safety=True)),
+        ("photo", photo),
+        ("note", {"text": "更换进户线接头,绝缘正常,已恢复供电。"}),
+        ("start", {}),
+        ("finish", {"result": "已修复", "cause": "connector"}),
+    )
+    return visit[step]
+
+
+def _answer(step: str, value: Any, **more: Any) -> dict[str, Any]:
+    return {"guide": "fault-repair-lv", "guide_version": 3, "step": step, "value": value, **more}

@@ -23,7 +23,7 @@ from sync.judge import Published
 _TOLD = frozenset(
     (
         *("transferred", "told_by_phone", "cancelled", "merged", "reopened", "archived"),
-        *("corrected", "decided", "quarantine_judged", "suspension_judged"),
+        *("corrected", "decided", "quarantine_judged", "suspension_judged", "erased"),
     )
 )
 OpenRating = Callable[[Mapping[str, Any]], Mapping[str, Any]]

@@ -10,7 +10,7 @@ from server.keys import jwk, parse_jwk
 from server.service import Service
 from server.storage import tables as t
 from server.storage.queries import Queries
-from server.storage.store import SqliteTransaction, device_row
+from server.storage.store import StoreTransaction, device_row
 from server.web import Call, Reply
 from sync.problems import Refused
 
@@ -56,7 +56,7 @@ class Devices:
         service = self._service
         identity, now = service.new_id(), service.now_ms()
 
-        def enrol(tx: SqliteTransaction) -> str | None:
+        def enrol(tx: StoreTransaction) -> str | None:
             queries = Queries(tx)
             member = queries.take_code(code_hash(code), now)
             row = queries.one(t.Member, id=member) if member else None

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from server.storage.images import Derivation
@@ -61,6 +61,8 @@ class PhotoService:
     and verified; called before the last reply, and again whenever a client asks about a finished upload, so it must be
     harmless to repeat. `authorise(request, sha256)` raises Refused if this caller may not send that photo (None: the
     request names none). `readable(request, sha256, variant)` raises Refused; what is foreign looks absent.
+    `erased(sha256)`: the size of a photo that nobody may have any more; its bytes are not taken, and the phone is told that
+    none are wanted.
     `stand_in(request, sha256, variant)`: another stored photo whose derived picture shows this one while there is none.
     """
 
@@ -73,6 +75,7 @@ class PhotoService:
     now_ms: Callable[[], int]
     derivation: Derivation
     limits: PhotoLimits = field(default_factory=PhotoLimits)
+    erased: Callable[[Sha256], int | None] = lambda sha256: None
 
 
 def photo_routes(service: PhotoService) -> list[Route]:
@@ -146,6 +149,10 @@ class _Uploads:
         size = _number(request, "Upload-Length")
         if size > self._limits.photo_bytes_max:
             raise Refused("too-large", f"A photo may have {self._limits.photo_bytes_max} bytes; this one has {size}.")
+        if await run_in_threadpool(self._service.erased, sha256) is not None:
+            unwanted = self._unwanted(UploadId(f"{sha256}-{'0' * 32}"), size)
+            location = f"{request.url.path.rstrip('/')}/{unwanted.id}"
+            return Response(status_code=201, headers={"Location": location, **_progress(unwanted)})
         if size not in await run_in_threadpool(self._service.expected, sha256):
             raise Refused("unknown-photo", "Push the fact that names this photo first, with its hash and exact size.")
         upload = await run_in_threadpool(self._objects.begin, sha256, size, metadata=metadata, expires_ms=self._new_expiry())
@@ -181,10 +188,17 @@ class _Uploads:
         """The upload this request is about, if the caller may send its photo and it has not expired."""
         name = upload_name(request.path_params["upload"])
         await run_in_threadpool(self._service.authorise, request, photo_of(name))
+        erased = await run_in_threadpool(self._service.erased, photo_of(name))
+        if erased is not None:
+            return self._unwanted(name, erased)
         upload = await run_in_threadpool(self._settle, name)
         if upload.expires_ms < self._service.now_ms():
             raise Refused("upload-gone", "This upload has expired; create it again, the photo itself is not refused.")
         return upload
+
+    def _unwanted(self, name: UploadId, size: int) -> Upload:
+        """An upload of which nothing more is wanted: the photo was erased, and the phone must not try for ever."""
+        return Upload(name, photo_of(name), size, size, self._new_expiry(), "", complete=True)
 
     def _settle(self, name: UploadId) -> Upload:
         """Finish what is whole and tell `completed`, also after a crash or a lost reply since the last byte."""
@@ -236,6 +250,10 @@ class _Pictures:
         headers = {**_harmless(sha256, variant), SOURCE_HEADER: source, "Content-Length": str(size), "ETag": tag}
         if request.method == "HEAD":
             return Response(headers=headers, media_type=_CONTENT_TYPES[variant])
+        link = await run_in_threadpool(self._objects.link, source, variant)
+        if link is not None:
+            # Not to be kept: the next one who asks may not be allowed to read, and the address soon leads nowhere.
+            return RedirectResponse(link, 307, {"Cache-Control": "no-store", SOURCE_HEADER: source})
         handle = await run_in_threadpool(self._objects.open, source, variant)
         return StreamingResponse(_read(handle), headers=headers, media_type=_CONTENT_TYPES[variant])
 

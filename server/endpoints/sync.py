@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from server.auth import Principal
+from server.log import SLUG
 from server.service import Service
 from server.web import Call, Later
 from sync import wire
@@ -23,6 +24,9 @@ class Sync:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        hub, tracing = service.hub, service.tracing
+        self._prepare = hub.prepare if tracing is None else tracing.stepped("prepare", hub.prepare)
+        self._reader = service.reader if tracing is None else lambda: tracing.reader(service.reader())
 
     def sync(self, call: Call) -> bytes | Later:
         """Push, statement, changes, end. Replies NDJSON in that order (protocol §2)."""
@@ -33,21 +37,27 @@ class Sync:
         if call.body.count(b"\n") > 1:
             return None
         service = self._service
-        push = service.hub.prepare(service.reader(), call.body, service.now_ms())
-        settled = service.hub.settled(push, service.writer.ledger)
-        return None if settled is None else self._reply(call, push, settled)
+        push = self._prepare(self._reader(), call.body, service.now_ms())
+        settled = service.hub.settled(push, service.ledger)
+        if settled is None:
+            return None
+        self._asked_again(push)
+        return self._reply(call, push, settled)
 
     def _reply(self, call: Call, push: Push, receipt: Receipt) -> bytes:
         head = self._stated(receipt)
         problem = receipt.problem or self._may_not_pull(push, call.principal)
         if problem is not None:
+            call.scope[SLUG] = problem.problem.slug
             return head + _problem(problem)
         service, settings, envelope = self._service, self._service.settings, push.envelope
-        spread = {"after_s": settings.sync_after_s, "jitter_s": settings.sync_jitter_s}
-        nothing_new = empty_page(service.incarnation, service.newest, push.device.scopes, envelope.cursor, **spread)
-        if nothing_new is not None:
-            return head + nothing_new
-        reader = service.reader()
+        spread = service.storm.spread()
+        newest = service.newest
+        if newest is not None:
+            nothing_new = empty_page(service.incarnation, newest, push.device.scopes, envelope.cursor, **spread)
+            if nothing_new is not None:
+                return head + nothing_new
+        reader = self._reader()
         with reader.snapshot():
             page = service.hub.pull(reader, push.device, envelope, limit_bytes=settings.reply_bytes_max, **spread)
             return head + b"".join(page)
@@ -59,17 +69,25 @@ class Sync:
     def _stored(self, call: Call, reply: Callable[[Push, Receipt], bytes]) -> bytes | Later:
         """Have a push stored, without holding a thread while it is, and reply with what came of it."""
         service = self._service
-        push = service.hub.prepare(service.reader(), call.body, service.now_ms())
-        settled = service.hub.settled(push, service.writer.ledger)
+        push = self._prepare(self._reader(), call.body, service.now_ms())
+        settled = service.hub.settled(push, service.ledger)
         if settled is not None:
+            self._asked_again(push)
             return reply(push, settled)
+        service.rates.device(push.device.id)
         service.spend(push.device.id, len(push.raw))
         try:
             stored = service.writer.push(push)
-        except Refused:
+        except Refused as refused:
             service.spend(push.device.id, -len(push.raw))  # turned away, not stored: it comes again and is counted then
-            raise
+            raise service.storm.busy() from refused
         return Later(stored, lambda receipt: reply(push, receipt))
+
+    def _asked_again(self, push: Push) -> None:
+        """Nothing is new: an idle look, or a phone that missed a reply and asks by its signed head."""
+        self._service.rates.device(push.device.id)
+        if push.envelope.checkpoint is not None:
+            self._service.metrics.replays.inc()
 
     def _stated(self, receipt: Receipt) -> bytes:
         return wire.encode({"statement": self._service.statement(receipt)}) + b"\n"

@@ -10,10 +10,10 @@ from server.desk.intake import Ground
 from server.desk.organisation import Crew, Organisation, Place, Shift, Station
 from server.storage import tables as t
 from server.storage.queries import Queries
-from server.storage.store import SqliteTransaction
+from server.storage.store import StoreTransaction
 
 
-def put_areas(tx: SqliteTransaction, areas: Sequence[Area]) -> None:
+def put_areas(tx: StoreTransaction, areas: Sequence[Area]) -> None:
     """Store areas; a station an area names and nobody described yet is made, so that dispatch can go on."""
     queries = Queries(tx)
     known = {row["id"] for row in queries.rows(t.Station)}
@@ -30,7 +30,7 @@ def put_areas(tx: SqliteTransaction, areas: Sequence[Area]) -> None:
     queries.put(t.Area, rows, "id")
 
 
-def put_organisation(tx: SqliteTransaction, org: Organisation, now_ms: int) -> None:
+def put_organisation(tx: StoreTransaction, org: Organisation, now_ms: int) -> None:
     """Store an organisation; memberships that ended are kept, because facts are judged by them."""
     queries = Queries(tx)
     queries.put(t.Station, [_station_row(station) for station in org.stations], "id")

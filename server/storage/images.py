@@ -156,6 +156,11 @@ class Derivation:
             self._pending.add(sha256)
         self._workers.submit(self._work, sha256)
 
+    @property
+    def waiting(self) -> int:
+        """Photos whose pictures are not made yet."""
+        return len(self._pending)
+
     def drain(self) -> None:
         """Wait until nothing is pending."""
         with self._changed:

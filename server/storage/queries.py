@@ -16,7 +16,7 @@ from sqlmodel import SQLModel
 
 from server.storage import tables as t
 from server.storage.sql import columns, compiled, insert_all, table_of, upsert
-from server.storage.store import SqliteReader, SqliteTransaction
+from server.storage.store import StoreReader, StoreTransaction
 from sync import wire
 from sync.facts import Record
 from sync.store import Chain
@@ -25,7 +25,7 @@ _p = bindparam
 _record, _phone, _journal, _member = (table_of(m) for m in (t.StoredRecord, t.Phone, t.Journal, t.Member))
 _photo, _code, _account = (table_of(m) for m in (t.PhotoBytes, t.EnrolCode, t.Account))
 _membership, _shift, _number = (table_of(m) for m in (t.Membership, t.Shift, t.TicketNumber))
-_use = table_of(t.PhotoUse)
+_use, _lease = table_of(t.PhotoUse), table_of(t.Lease)
 _OPEN_STATES = ("dispatched", "accepted", "en_route", "on_site", "working", "suspended", "reopened")
 
 
@@ -67,7 +67,7 @@ def _sql(model: type[SQLModel], *where: str) -> str:
 class Queries:
     """Over one connection. Methods that write need the writer's transaction."""
 
-    def __init__(self, store: SqliteReader) -> None:
+    def __init__(self, store: StoreReader) -> None:
         self._store = store
         self._run = store.run
 
@@ -91,8 +91,8 @@ class Queries:
         """Insert one row."""
         self._writing().run(insert_all(model), [row.get(name) for name in columns(model)])
 
-    def _writing(self) -> SqliteTransaction:
-        assert isinstance(self._store, SqliteTransaction), "this writes, and needs the writer's transaction"
+    def _writing(self) -> StoreTransaction:
+        assert isinstance(self._store, StoreTransaction), "this writes, and needs the writer's transaction"
         return self._store
 
     # -------------------------------------------------------------------------------------------------- people and phones
@@ -133,6 +133,20 @@ class Queries:
         )
         return [_device_line(*row) for row in self._run(compiled(statement))]
 
+    # --------------------------------------------------------------------------------------------------------- due work
+
+    def take_lease(self, name: str, holder: str, now_ms: int, until_ms: int) -> bool:
+        """Get or keep the right to do a piece of due work; False while another process has it."""
+        held = self.one(t.Lease, name=name)
+        if held is not None and held["holder"] != holder and held["until_ms"] > now_ms:
+            return False
+        self.put(t.Lease, [{"name": name, "holder": holder, "until_ms": until_ms}], "name")
+        return True
+
+    def give_back_leases(self, holder: str) -> None:
+        """Let others do what this process was to do."""
+        self._writing().run(compiled(_lease.delete().where(_lease.c.holder == _p("h"))), (holder,))
+
     # ----------------------------------------------------------------------------------------------------------- tickets
 
     def tickets(self, *, state: str | None, crew: str | None, after: int, rows_max: int) -> list[TicketLine]:
@@ -172,6 +186,10 @@ class Queries:
         text = compiled(select(_record.c.state, func.count()).where(_record.c.kind == _p("k"))) + " GROUP BY record.state"
         return {state: count for state, count in self._run(text, ("ticket",)) if state}
 
+    def position(self) -> int:
+        """The feed's newest position."""
+        return self._store.position
+
     # ------------------------------------------------------------------------------------------------------------ photos
 
     def photo(self, sha256: str) -> t.PhotoBytes | None:
@@ -180,7 +198,7 @@ class Queries:
         return t.PhotoBytes(**row) if row else None
 
     def photo_uses(self, sha256: str) -> list[t.PhotoUse]:
-        """What stored facts call these bytes, in the order they did."""
+        """What stored facts call these bytes, in the order they did; what was erased does not count."""
         return self._uses(_use.c.sha256, sha256)
 
     def photo_forms(self, original: str) -> list[t.PhotoUse]:
@@ -188,9 +206,14 @@ class Queries:
         return [use for use in self._uses(_use.c.original, original) if use.form != "original"]
 
     def _uses(self, column: Any, sha256: str) -> list[t.PhotoUse]:
-        names = columns(t.PhotoUse)
-        found = self._run(compiled(select(*_use.columns).where(column == _p("s")).order_by(_use.c.key)), (sha256,))
+        names, use = columns(t.PhotoUse), (column == _p("s"), _use.c.erased_at.is_(None))
+        found = self._run(compiled(select(*_use.columns).where(*use).order_by(_use.c.key)), (sha256,))
         return [t.PhotoUse(**dict(zip(names, row, strict=True))) for row in found]
+
+    def photo_erased(self, sha256: str) -> bool:
+        """Whether tickets used these bytes and none does any more."""
+        uses = self.rows(t.PhotoUse, sha256=sha256)
+        return bool(uses) and all(use["erased_at"] is not None for use in uses)
 
     def photos_without_details(self) -> list[str]:
         """Photos whose bytes are here and whose pictures were not made yet."""

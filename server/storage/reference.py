@@ -9,11 +9,11 @@ from server.desk.organisation import Crew, Member, Station
 from server.desk.reference import Reference
 from server.storage import tables as t
 from server.storage.queries import Queries
-from server.storage.store import SqliteReader, SqliteTransaction
+from server.storage.store import StoreReader, StoreTransaction
 from sync.judge import Published
 
 
-def reference_records(store: SqliteReader) -> list[Published]:
+def reference_records(store: StoreReader) -> list[Published]:
     """Every reference record, made from the tables as they are inside this transaction."""
     queries = Queries(store)
     people = {
@@ -36,7 +36,7 @@ def guide_texts(queries: Queries) -> dict[tuple[str, int], str]:
     return {(row["guide"], row["version"]): row["content"] for row in queries.rows(t.Guide)}
 
 
-def put_guide(tx: SqliteTransaction, guide: guides.Guide, now_ms: int, by: str) -> bool:
+def put_guide(tx: StoreTransaction, guide: guides.Guide, now_ms: int, by: str) -> bool:
     """Store a version unless it is there; whether it was new. Raises Refused "guide-conflict"."""
     queries = Queries(tx)
     name: dict[str, Any] = {"guide": guide["guide"]}

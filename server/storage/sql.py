@@ -35,7 +35,7 @@ def _literal(value: Any) -> str:
 def insert_all(model: type[SQLModel], *, or_ignore: bool = False) -> str:
     """INSERT of every column in the table's order."""
     text = compiled(insert(table_of(model)))
-    return text.replace("INSERT INTO", "INSERT OR IGNORE INTO", 1) if or_ignore else text
+    return f"{text} ON CONFLICT DO NOTHING" if or_ignore else text
 
 
 def columns(model: type[SQLModel]) -> list[str]:

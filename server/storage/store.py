@@ -1,18 +1,17 @@
-"""The SQL of the sync path over SQLite: reader and transaction of `sync.store`, below the ORM, in bulk.
+"""The SQL of the sync path: reader and transaction of `sync.store`, below the ORM, in bulk, for every engine.
 
-One connection writes and checkpoints; readers are query-only. Positions are numbered while the write lock is held, so the
-feed's order is its commit order and no cursor can pass a change that commits later.
+As it stands here it suits one writer, as SQLite has it; `postgres.py` adds what several need. Positions are numbered while the
+write lock is held, so the feed's order is its commit order and no cursor can pass a change that commits later.
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import bindparam, func, select
 
@@ -22,6 +21,7 @@ from sync import wire
 from sync.facts import FactId, Key, Record
 from sync.journal import fact_id, head_bytes
 from sync.ledger import Ledger
+from sync.problems import Refused
 from sync.store import Chain, Device, Effects
 
 ROWS_AT_ONCE = 50
@@ -36,6 +36,7 @@ _number, _ledger = table_of(t.TicketNumber), table_of(t.LedgerNode)
 
 _POSITION = compiled(select(_counter.c.value).where(_counter.c.name == "position"))
 _INCARNATION = compiled(select(_history.c.incarnation).order_by(_history.c.number.desc()).limit(1))
+_HISTORY = compiled(select(_history.c.incarnation, _history.c.origin).order_by(_history.c.number.desc()).limit(1))
 _FORK = compiled(select(_history.c.fork_position).where(_history.c.incarnation == _p("a")))
 # One row for each crew the member ever belonged to, or one without a crew: a single statement, because every request asks.
 _DEVICE = compiled(
@@ -58,10 +59,9 @@ _FEED = compiled(
     .order_by(_feed.c.position)
     .limit(_p("c"))
 )
+# A look at the end of each scope's part of the index: fast however much there is in it.
 _NEWEST = compiled(
-    select(_scope.c.name, func.max(_feed.c.position))
-    .join_from(_scope, _feed, _scope.c.id == _feed.c.scope)
-    .group_by(_scope.c.id)
+    select(_scope.c.name, select(func.max(_feed.c.position)).where(_feed.c.scope == _scope.c.id).scalar_subquery())
 )
 _SCOPE = compiled(select(_scope.c.id).where(_scope.c.name == _p("a")))
 _RECORDS = compiled(
@@ -86,20 +86,69 @@ _ADD_PHOTO, _ADD_PHOTO_USE = insert_all(t.PhotoBytes, or_ignore=True), insert_al
 _PUT_NUMBER = upsert(t.TicketNumber, "number")
 _DROP_FEED = compiled(_feed.delete().where(_feed.c.scope == _p("a"), _feed.c.position == _p("b")))
 
-CACHE_KIB = 65_536
-SQLITE_VERSION = sqlite3.sqlite_version_info
+AWAY_RETRY_S = 5
 
 
-def connect(path: Path, *, writer: bool) -> sqlite3.Connection:
-    """A connection with the product's settings: WAL, FULL durability, a cache that fits a busy district."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("PRAGMA busy_timeout=10000")
-    connection.execute(f"PRAGMA cache_size=-{CACHE_KIB if writer else CACHE_KIB // 4}")
-    if not writer:
-        connection.execute("PRAGMA query_only=ON")
-    return connection
+class Rows(Protocol):
+    """What a statement found."""
+
+    @property
+    def rowcount(self) -> int: ...
+
+    def fetchone(self) -> Any: ...
+
+    def fetchall(self) -> list[Any]: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Connection(Protocol):
+    """One connection to a database of any engine, speaking the statements compiled here: `?` for parameters."""
+
+    @property
+    def in_transaction(self) -> bool: ...
+
+    def execute(self, statement: str, parameters: Sequence[Any] = ..., /) -> Rows: ...
+
+    def executemany(self, statement: str, rows: Iterable[Sequence[Any]], /) -> object: ...
+
+    def close(self) -> None: ...
+
+
+class Away(Refused):
+    """The database cannot be reached now; nothing was stored, or nobody can tell. It passes: the client keeps what it has."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("busy", detail, retry_after_s=AWAY_RETRY_S)
+
+
+class Horizon:
+    """What was last committed, for whoever asks without a query: the newest position of each scope, and the ledger.
+
+    It may lag a commit that has just ended. While it is not `known`, ask the database.
+    """
+
+    def __init__(self) -> None:
+        self.known = True
+        self.newest: dict[str, int] = {}
+        """By scope; of all under ""."""
+        self.ledger: tuple[int, str] = (0, "")
+        """(size, root)"""
+        self._turn = threading.Lock()
+
+    def begin(self, newest: Mapping[str, int], ledger: tuple[int, str]) -> None:
+        """Start anew from what the database holds."""
+        with self._turn:
+            self.newest, self.ledger, self.known = dict(newest), ledger, True
+
+    def advance(self, newest: Mapping[str, int], ledger: tuple[int, str] | None) -> None:
+        """A commit, maybe an older one than the last heard of."""
+        with self._turn:
+            for scope, position in newest.items():
+                if position > self.newest.get(scope, 0):
+                    self.newest[scope] = position
+            if ledger is not None and ledger[0] > self.ledger[0]:
+                self.ledger = (ledger[0], ledger[1])
 
 
 class Roster:
@@ -111,11 +160,13 @@ class Roster:
 
     def __init__(self) -> None:
         self.generation = 0
+        self.deaf = False
+        """While word of changes made elsewhere does not arrive, nothing is remembered."""
         self._known: dict[str, tuple[int, Device]] = {}
 
     def get(self, identity: str) -> Device | None:
         known = self._known.get(identity)
-        return known[1] if known is not None and known[0] == self.generation else None
+        return known[1] if known is not None and known[0] == self.generation and not self.deaf else None
 
     def keep(self, generation: int, device: Device) -> None:
         self._known[device.id] = (generation, device)
@@ -126,25 +177,29 @@ class Roster:
         self._known = {}
 
 
-class SqliteReader:
+class StoreReader:
     """A look at the store over one connection; use one per thread."""
 
-    def __init__(self, connection: sqlite3.Connection, roster: Roster | None = None) -> None:
+    def __init__(self, connection: Connection, roster: Roster | None = None) -> None:
         self._roster = roster
         self._connection = connection
         self._run = connection.execute
         self._scope_ids: dict[str, int] = {}
 
+    BEGIN_LOOK = "BEGIN"
+    """How an engine begins a transaction whose reads are all of one moment."""
+
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Everything read inside is of one moment."""
-        self._run("BEGIN")
+        self._run(self.BEGIN_LOOK)
         try:
             yield
         finally:
-            self._run("COMMIT")
+            if self._connection.in_transaction:  # an error may have ended it
+                self._run("COMMIT")
 
-    def run(self, statement: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
+    def run(self, statement: str, parameters: Sequence[Any] = ()) -> Rows:
         """A statement of the office's own."""
         return self._run(statement, parameters)
 
@@ -188,7 +243,7 @@ class SqliteReader:
         )
 
     def chains(self, journal: str) -> list[Chain]:
-        return [_chain(key, doc) for key, doc in self._run(_CHAINS, (journal,))]
+        return [chain_of(key, doc) for key, doc in self._run(_CHAINS, (journal,))]
 
     def head_at(self, chain: Chain, n: int) -> FactId | None:
         row = self._run(_HEAD_AT, (chain.key, n)).fetchone()
@@ -214,7 +269,22 @@ class SqliteReader:
 
     def line(self, journal: str, fact: FactId) -> tuple[Chain, int, bytes] | None:
         row = self._run(_LINE, (journal, head_bytes(fact))).fetchone()
-        return None if row is None else (_chain(0, row[0]), row[1], row[2])
+        return None if row is None else (chain_of(0, row[0]), row[1], row[2])
+
+    def look_ahead(self) -> tuple[dict[str, int], tuple[int, str]]:
+        """What a `Horizon` begins with: the newest position of each scope, and the ledger."""
+        newest = {scope: position or 0 for scope, position in self._run(_NEWEST).fetchall()} | {"": self.position}
+        return newest, self.ledger_edge()
+
+    def ledger_edge(self) -> tuple[int, str]:
+        """(size, root) of the ledger."""
+        ledger = self._read_ledger()
+        return ledger.size, fact_id(ledger.root())
+
+    def _read_ledger(self) -> Ledger:
+        row = self._run(_LEDGER).fetchone()
+        size, frontier = row if row else (0, b"")
+        return Ledger(size, [frontier[i : i + 32] for i in range(0, len(frontier), 32)])
 
     def ticket_of_number(self, number: str) -> str | None:
         row = self._run(_NUMBER, (number,)).fetchone()
@@ -232,45 +302,64 @@ class SqliteReader:
         """A transaction remembers where it found a record; a reader does not care."""
 
 
-class SqliteTransaction(SqliteReader):
+class StoreTransaction(StoreReader):
     """The one writer. It lives as long as the connection; `begin` and `end` bracket a group."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection, horizon: Horizon | None = None) -> None:
         super().__init__(connection)
+        self.horizon = horizon or Horizon()
         self._record_keys: dict[Key, int] = {}
         self._next: dict[str, int] = {}
         self._taken = 0
         self._ledger: Ledger | None = None
         self._moved: dict[str, int] = {}
-        self.newest: dict[str, int] = {}
-        """The last position of each scope, and of all under ""; as of the last commit, for whoever asks without a query."""
-
-    def remember_newest(self) -> None:
-        """Read what `newest` holds, once, before the first group."""
-        self.newest.update(self._run(_NEWEST).fetchall())
-        self.newest[""] = self.position
 
     @contextmanager
-    def group(self) -> Iterator[SqliteTransaction]:
-        """One transaction: durable (fsync) when the block ends well, without trace when it does not."""
+    def group(self, *, alone: bool = False) -> Iterator[StoreTransaction]:
+        """One transaction: durable (fsync) when the block ends well, without trace when it does not.
+
+        `alone`: no other process's transaction runs beside it, as for the office's work on tables.
+        """
         if self._connection.in_transaction:
             self._run("ROLLBACK")  # the last group's own rollback failed
-        self._run("BEGIN IMMEDIATE")
         self._record_keys.clear()
         self._moved.clear()
         self._taken = 0
+        self._begin(alone=alone)
         try:
             yield self
-            self._run("COMMIT")
-            self.newest.update(self._moved)
+            ledger = self.edge() if self._ledger is not None else None
+            self._commit()
+            self.horizon.advance(self._moved, ledger)
         except BaseException:
-            # Nothing remembered from a transaction that did not happen may be trusted.
-            self._ledger = None
-            self._next.clear()
-            self._scope_ids.clear()
+            self._forget()
             if self._connection.in_transaction:
                 self._run("ROLLBACK")
             raise
+
+    def _begin(self, *, alone: bool) -> None:
+        self._run("BEGIN IMMEDIATE")
+
+    def _commit(self) -> None:
+        self._run("COMMIT")
+
+    def _forget(self) -> None:
+        """Nothing remembered from a transaction that did not happen may be trusted."""
+        self._ledger = None
+        self._next.clear()
+        self._scope_ids.clear()
+
+    def passing(self, error: BaseException) -> bool:
+        """Whether the same group may do well when it is begun anew: what stood in its way was another transaction."""
+        return False
+
+    def hold(self, journals: Iterable[str], keys: Iterable[Key]) -> None:
+        """Nobody else writes to this database."""
+
+    def scrub(self) -> None:
+        """Leave nothing of deleted rows in the file or its log. Between two groups only; writing waits meanwhile."""
+        self._run("VACUUM")
+        self._run("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def executemany(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         """The same for many rows."""
@@ -279,10 +368,12 @@ class SqliteTransaction(SqliteReader):
     @property
     def ledger(self) -> Ledger:
         if self._ledger is None:
-            row = self._run(_LEDGER).fetchone()
-            size, frontier = row if row else (0, b"")
-            self._ledger = Ledger(size, [frontier[i : i + 32] for i in range(0, len(frontier), 32)])
+            self._ledger = self._read_ledger()
         return self._ledger
+
+    def edge(self) -> tuple[int, str]:
+        """(size, root) of the ledger."""
+        return self.ledger.size, fact_id(self.ledger.root())
 
     def take_positions(self, count: int) -> int:
         first = self.position + self._taken + 1
@@ -291,7 +382,7 @@ class SqliteTransaction(SqliteReader):
 
     def apply(self, effects: Effects) -> None:
         """Bulk statements only, each table once."""
-        many = self._connection.executemany
+        many = self.executemany
         for chain in effects.chains:
             chain.key = chain.key or self._new_key("journal", _journal.c.key)
         many(_PUT_JOURNAL, [(c.key, c.journal, c.name, c.device, c.n, wire.dump_chain(c)) for c in effects.chains])
@@ -300,9 +391,9 @@ class SqliteTransaction(SqliteReader):
         many(_ADD_PHOTO, [(p.sha256, p.size_bytes, p.ticket, p.device, None, None) for p in effects.photos])
         many(
             _ADD_PHOTO_USE,
-            [(None, p.sha256, p.ticket, p.form, p.original or p.sha256, p.size_bytes, None) for p in effects.photos],
+            [(None, p.sha256, p.ticket, p.form, p.original or p.sha256, p.size_bytes, None, None) for p in effects.photos],
         )
-        many(_PUT_NUMBER, effects.numbers)
+        many(_PUT_NUMBER, list(dict(effects.numbers).items()))
         if self._taken:
             last = self.position + self._taken
             self._run(_PUT_COUNTER, ("position", last))
@@ -351,7 +442,7 @@ class SqliteTransaction(SqliteReader):
             rows.append((self._record_keys[name], record.kind, record.id, record.position, state, crew, tail, doc))
         self._insert(_PUT_RECORD, rows)
         scopes = {scope: self._make_scope(scope) for scope in {row[0] for row in effects.feed}}
-        self._connection.executemany(_DROP_FEED, [(scopes[scope], old) for scope, old, _, _, _ in effects.feed if old])
+        self.executemany(_DROP_FEED, [(scopes[scope], old) for scope, old, _, _, _ in effects.feed if old])
         self._insert(
             _ADD_FEED, [(scopes[scope], new, self._record_keys[key], gone) for scope, _, new, key, gone in effects.feed]
         )
@@ -382,14 +473,17 @@ def _widened(statement: str) -> str:
     return f"{head} VALUES {', '.join([row + ')'] * ROWS_AT_ONCE)}{conflict}"
 
 
-def _chain(key: int, doc: bytes) -> Chain:
+def chain_of(key: int, doc: bytes) -> Chain:
     chain = wire.load_chain(doc)
     chain.key = key or chain.key
     return chain
 
 
-def begin_history(tx: SqliteTransaction, incarnation: str, now_ms: int) -> None:
-    """Start a server's first history, or the next one after its database came back from a backup."""
+def begin_history(tx: StoreTransaction, incarnation: str, now_ms: int, origin: str | None = None) -> None:
+    """Start a server's first history, or the next one after its database came back from a backup or lost its newest part.
+
+    `origin` names the database server this history is written on, where an engine can tell.
+    """
     last = tx.run(compiled(select(_history.c.number).order_by(_history.c.number.desc()).limit(1))).fetchone()
     if last is not None:
         tx.run(
@@ -398,7 +492,18 @@ def begin_history(tx: SqliteTransaction, incarnation: str, now_ms: int) -> None:
         )
     else:
         tx.run(_PUT_COUNTER, ("position", 0))
-    tx.run(insert_all(t.History), ((last[0] if last else 0) + 1, incarnation, now_ms, None))
+    tx.run(insert_all(t.History), ((last[0] if last else 0) + 1, incarnation, now_ms, None, origin))
+
+
+def newest_history(store: StoreReader) -> tuple[str, str | None] | None:
+    """(incarnation, origin) of the history being written; None in a database that has none."""
+    row = store.run(_HISTORY).fetchone()
+    return None if row is None else (row[0], row[1])
+
+
+def adopt_history(tx: StoreTransaction, origin: str) -> None:
+    """The present history, moved here from elsewhere, goes on on this database server."""
+    tx.run(compiled(_history.update().values(origin=_p("o")).where(_history.c.origin.is_(None))), (origin,))
 
 
 def device_row(identity: str, member: str, name: str, key: Mapping[str, str], now_ms: int) -> tuple[Any, ...]:

@@ -27,12 +27,25 @@ class Counter(SQLModel, table=True):
 
 
 class History(SQLModel, table=True):
-    """One history of this server (incarnation). `fork_position` is where it was left for the next one."""
+    """One history of this server (incarnation). `fork_position` is where it was left for the next one.
+
+    `origin` names the database server it is written on and its timeline, where the engine can tell; a history moved from
+    elsewhere has none until the server there takes it over.
+    """
 
     number: int = Field(primary_key=True)
     incarnation: str = Field(unique=True)
     begun_at: int = Field(sa_column=_big())
     fork_position: int | None = Field(default=None, sa_column=_big(nullable=True))
+    origin: str | None = None
+
+
+class Lease(SQLModel, table=True):
+    """A process's hold on a piece of due work, until it is done or the time is up."""
+
+    name: str = Field(primary_key=True)
+    holder: str
+    until_ms: int = Field(sa_column=_big())
 
 
 class LedgerNode(SQLModel, table=True):
@@ -251,3 +264,5 @@ class PhotoUse(SQLModel, table=True):
     original: str = Field(index=True)
     size_bytes: int = Field(sa_column=_big())
     told_at: int | None = Field(default=None, sa_column=_big(nullable=True))
+    erased_at: int | None = Field(default=None, sa_column=_big(nullable=True))
+    """Since when this ticket's use does not count any more; bytes that nothing else uses are gone."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sync.kinds.arrival import ARRIVAL
 from sync.kinds.base import Kind
 from sync.kinds.ending import FINISH, RESUMPTION, RETURN, SUSPENSION
+from sync.kinds.erasure import ERASED
 from sync.kinds.material import MATERIAL
 from sync.kinds.office import (
     APPROVED,

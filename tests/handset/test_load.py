@@ -1,91 +1,123 @@
-"""The load generator speaks HTTP as the server means it, and its prepared devices are real ones."""
+"""The load generator speaks HTTP as the server means it, and its phones are real ones."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import threading
+from collections.abc import Sequence
 
+import pytest
+
+from clients.handset.keys import KeyList, Signer, new_device_key, public_jwk
 from clients.handset.link import Link
-from clients.handset.load import LoadDevice, Timings, cursor_of, request, run
+from clients.handset.load import Connection, Enrolled, Fired, Phone, Reply, at_once, get, in_turns
 from tests.handset.scene import Field
 from tests.running import RunningServer
 
 
-def device(field: Field, member: str = "m1") -> LoadDevice:
+def phone(field: Field, *tickets: str, member: str = "m1") -> Phone:
+    key = new_device_key()
     link = Link(field.server.address)
-    made = LoadDevice.enrol(link, field.server.code(member), "load")
+    said = link.ask("POST", "/v1/enrol", {"code": field.server.code(member), "key": public_jwk(key), "name": "load"})
     link.close()
-    return made
+    keys = KeyList.verify(said["keys"], said["root"])
+    assert keys is not None
+    return Phone(Enrolled(said["device"], said["member"], Signer(key, keys), said["token"], tickets), "test")
 
 
-def fired(server: RunningServer, requests: list[bytes], concurrency: int = 4) -> Timings:
-    return asyncio.run(run(server.address, requests, concurrency))
+def fired(server: RunningServer, requests: Sequence[bytes]) -> Fired:
+    return asyncio.run(at_once(server.port, requests))
 
 
-def test_pushes_prepared_in_advance_are_stored_and_a_replay_stores_nothing(field: Field) -> None:
-    ticket, address = field.server.ticket(), field.server.address
-    devices = [device(field) for _ in range(3)]
-    bodies = [one.push([("note", ticket, "v1", {"text": f"{n}"}) for n in range(20)]) for one in devices]
-    requests = [request(address, "POST", "/v1/sync", body, zipped=True) for body in bodies]
+def notes(field: Field, ticket: str) -> int:
+    return sum(len(visit["notes"]) for visit in field.server.view(ticket)["visits"].values())
+
+
+def test_shifts_prepared_in_advance_are_stored_and_a_replay_stores_nothing(field: Field) -> None:
+    ticket = field.server.ticket()
+    phones = [phone(field, ticket) for _ in range(3)]
+    for one in phones:
+        one.work(20)
+    requests = [one.request()[1] for one in phones]
     told = fired(field.server, requests)
-    assert told.statuses == {200: 3} and told.broken == 0 and len(field.server.view(ticket)["visits"]["v1"]["notes"]) == 60
-    assert fired(field.server, requests * 4).statuses == {200: 12}
-    assert len(field.server.view(ticket)["visits"]["v1"]["notes"]) == 60
+    assert [reply.status for reply in told.replies] == [200] * 3 and notes(field, ticket) == 6
+    assert {reply.status for reply in fired(field.server, requests * 4).replies} == {200}
+    assert notes(field, ticket) == 6
 
 
-def test_a_device_goes_on_where_its_last_push_ended(field: Field) -> None:
-    ticket, address = field.server.ticket(), field.server.address
-    one = device(field)
-    for n in range(3):
-        body = one.push([("note", ticket, "v1", {"text": str(n)})])
-        assert fired(field.server, [request(address, "POST", "/v1/sync", body)]).statuses == {200: 1}
-    assert one.n == 4 and len(field.server.view(ticket)["visits"]["v1"]["notes"]) == 3
+def test_a_phone_goes_on_where_its_last_push_ended(field: Field) -> None:
+    ticket = field.server.ticket()
+    one = phone(field, ticket)
+    for _ in range(3):
+        one.work(10)
+        [reply] = fired(field.server, [one.request()[1]]).replies
+        one.heard(reply)
+    assert one.replica.waiting == 0 and one.replica.journal.n == 31 and notes(field, ticket) == 3
 
 
-def test_idle_and_first_syncs_pull_with_a_token(field: Field) -> None:
+def test_a_first_sync_brings_the_tickets_and_an_idle_sync_next_to_nothing(field: Field) -> None:
     field.server.ticket(description="x" * 1000)
-    one, link = device(field), Link(field.server.address)
-    reply = link.exchange("/v1/sync", one.push([]), one.token).body
-    cursor = cursor_of(reply)
-    assert cursor
-    idle = [request(field.server.address, "POST", "/v1/sync", one.idle(cursor), token=one.token)] * 20
-    first = [request(field.server.address, "POST", "/v1/sync", one.idle(), token=one.token)]
-    quiet, full = fired(field.server, idle), fired(field.server, first)
-    assert quiet.statuses == {200: 20} and quiet.bytes_in / 20 < 1500
-    assert full.bytes_in > 1500, "a first sync brings the tickets"
-    link.close()
+    one = phone(field)
+    [first] = fired(field.server, [one.request()[1]]).replies
+    one.heard(first)
+    idle = asyncio.run(in_turns(field.server.port, [one.request()[1]], times=20))
+    assert first.plain.count(b'"kind":"ticket"') >= 1 and len(first.plain) > 1500
+    assert len(idle.each_s) == 20 and max(len(reply.body) for reply in idle.replies) < 700
 
 
-def test_a_streamed_feed_is_counted_to_its_last_byte(field: Field) -> None:
+def test_a_streamed_feed_arrives_to_its_last_byte(field: Field) -> None:
     for _ in range(3):
         field.server.ticket(description="y" * 1500)
     whole = field.server.office.get("/v1/hq/feed", headers={"accept-encoding": "identity"}).content
-    token = field.server.token()
-    told = fired(field.server, [request(field.server.address, "GET", "/v1/hq/feed", token=token)] * 2, 1)
-    assert told.statuses == {200: 2} and told.bytes_in == 2 * len(whole)
+    told = fired(field.server, [get("/v1/hq/feed", token=field.server.token())] * 2)
+    assert [reply.body for reply in told.replies] == [whole] * 2
 
 
-def test_latencies_stand_in_the_order_of_the_requests(field: Field) -> None:
-    told = fired(field.server, [request(field.server.address, "GET", "/livez")] * 50, 8)
-    assert len(told.latencies_s) == 50 and all(told.latencies_s) and told.per_second > 0
-    assert told.percentile_ms(50) <= told.percentile_ms(99)
+def test_over_one_connection_replies_stand_in_the_order_of_the_requests(field: Field) -> None:
+    told = asyncio.run(in_turns(field.server.port, [get("/livez"), get("/nowhere")] * 20, connections=1))
+    assert [reply.status for reply in told.replies] == [200, 404] * 20 and told.per_s > 0
 
 
-def test_a_server_that_hangs_up_is_counted_and_the_rest_goes_on() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+def answering(*answers: bytes) -> int:
+    """The port of a socket that speaks one of these a request, and hangs up after each: servers we do not have here."""
+    listener = socket.create_server(("127.0.0.1", 0))
 
-        def answer_every_other() -> None:
-            for number in range(4):
+    def serve() -> None:
+        with listener:
+            for answer in answers:
                 connection, _ = listener.accept()
                 with connection:
                     connection.recv(4096)
-                    if number % 2:
-                        connection.sendall(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n")
+                    connection.sendall(answer)
 
-        thread = threading.Thread(target=answer_every_other)
-        thread.start()
-        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        told = asyncio.run(run(address, [request(address, "GET", "/")] * 4, 1))
-        thread.join()
-    assert told.broken == 2 and told.statuses == {204: 2} and told.percentile_ms(50) > 0
+    threading.Thread(target=serve, daemon=True).start()
+    return int(listener.getsockname()[1])
+
+
+async def asked(port: int) -> Reply:
+    connection = await Connection.open(port)
+    try:
+        return await connection.exchange(get("/"))
+    finally:
+        connection.close()
+
+
+def test_a_server_that_hangs_up_is_noticed_and_the_next_connection_works() -> None:
+    port = answering(b"", b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n")
+    with pytest.raises(ConnectionError):
+        asyncio.run(asked(port))
+    assert asyncio.run(asked(port)).status == 204
+
+
+def test_a_refusal_names_its_problem_and_when_to_come_back() -> None:
+    problem = json.dumps({"slug": "busy", "status": 503}).encode()
+    head = b"HTTP/1.1 503 Busy\r\nretry-after: 7\r\ncontent-length: %d\r\n\r\n" % len(problem)
+    reply = asyncio.run(asked(answering(head + problem)))
+    assert (reply.status, reply.retry_after_s, reply.problem) == (503, 7.0, {"slug": "busy", "status": 503})
+
+
+def test_a_captive_portals_page_is_no_problem_document() -> None:
+    reply = asyncio.run(asked(answering(b"HTTP/1.1 511 Log in\r\ncontent-length: 6\r\n\r\n<html>")))
+    assert reply.problem == {}

@@ -14,7 +14,7 @@ from packaging.version import Version
 
 from tests.house.tree import ROOT, files, text
 
-LOCKS = ("requirements.txt", "requirements-dev.txt")
+LOCKS = ("requirements.txt", "requirements-dev.txt", "tests/services/swift.txt")
 
 MACHINE_PATH = re.compile(r"(?<![\w./~-])/(?:work|farm|root|home|Users|tmp)/")
 REGISTRY_HOST = re.compile(r"pypi\.org|files\.pythonhosted\.org|registry\.npmjs\.org|registry\.yarnpkg\.com")

@@ -1,4 +1,4 @@
-"""What every store keeps: one suite over the store in memory and the one in SQLite, through the promises of `sync.store`."""
+"""What every store keeps: one suite over the stores in memory, SQLite and PostgreSQL, through the promises of `sync.store`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
+import psycopg
 import pytest
 
-from server.storage.store import SqliteReader, SqliteTransaction, begin_history, connect
+from server.storage.postgres import PostgresReader, PostgresTransaction
+from server.storage.session import Session
+from server.storage.sqlite import connect
+from server.storage.store import StoreReader, StoreTransaction, begin_history
 from sync import wire
 from sync.clock import Anchor
 from sync.facts import FactId, Key, Reading, Record, Scope, Side, Write
@@ -84,7 +88,7 @@ class InSqlite:
 
     def _open(self) -> None:
         self._writing, self._reading = connect(self.path, writer=True), connect(self.path, writer=False)
-        self._tx, self._reader = SqliteTransaction(self._writing), SqliteReader(self._reading)
+        self._tx, self._reader = StoreTransaction(self._writing), StoreReader(self._reading)
 
     def group(self) -> AbstractContextManager[Transaction]:
         return self._tx.group()
@@ -116,14 +120,56 @@ class InSqlite:
         return [row[0] for row in self._reading.execute("SELECT id FROM fact ORDER BY seq")]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+class InPostgres:
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._open()
+
+    def _open(self) -> None:
+        self._writing, self._reading = Session(self.address, writer=True), Session(self.address, writer=False)
+        self._tx, self._reader = PostgresTransaction(self._writing), PostgresReader(self._reading)
+
+    def group(self) -> AbstractContextManager[Transaction]:
+        return self._tx.group()
+
+    @property
+    def reader(self) -> Reader:
+        return self._reader
+
+    def reopen(self) -> None:
+        self.close()
+        self._open()
+
+    def close(self) -> None:
+        self._reading.close()
+        self._writing.close()
+
+    def enrol(self, device: Device) -> None:
+        with self._tx.group() as tx:
+            enrol(tx, device)
+
+    def begin(self, incarnation: str) -> None:
+        with self._tx.group() as tx:
+            begin_history(tx, incarnation, NOON)
+
+    def photos(self) -> dict[str, int]:
+        return dict(self._reading.execute("SELECT sha256, size_bytes FROM photo").fetchall())
+
+    def fact_ids(self) -> list[bytes]:
+        return [row[0] for row in self._reading.execute("SELECT id FROM fact ORDER BY seq")]
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     if request.param == "memory":
         yield InMemory()
         return
-    sqlite = InSqlite(tmp_path / "district.db")
-    yield sqlite
-    sqlite.close()
+    if request.param == "sqlite":
+        world: InSqlite | InPostgres = InSqlite(tmp_path / "district.db")
+    else:
+        world = InPostgres(request.getfixturevalue("empty_postgres"))
+    yield world
+    world.close()
 
 
 # -------------------------------------------------------------------------------------------------------- making effects
@@ -537,7 +583,8 @@ def test_a_failed_group_leaves_no_trace_and_the_next_one_works(world: World, spo
         tx.apply(effects)
         tx.apply(put(tx, [(record("t1"), ["hq", "crew:A"])]))
     before = look(world)
-    with pytest.raises((ZeroDivisionError, AssertionError, sqlite3.IntegrityError)), world.group() as tx:
+    spoiled = (ZeroDivisionError, AssertionError, sqlite3.IntegrityError, psycopg.IntegrityError)
+    with pytest.raises(spoiled), world.group() as tx:
         spoil(tx)
         raise ZeroDivisionError
     assert look(world) == before
@@ -632,7 +679,7 @@ def test_an_erased_line_is_unknown_and_its_hash_stays(tmp_path: Path) -> None:
 def follow(path: Path, scope: str, done: threading.Event, seen: list[tuple[int, str, bytes]]) -> None:
     """Page through a scope with a cursor until the writer is done and nothing is left."""
     connection = connect(path, writer=False)
-    reader = SqliteReader(connection)
+    reader = StoreReader(connection)
     at = 0
     while True:
         ended = done.is_set()
@@ -649,7 +696,7 @@ def follow(path: Path, scope: str, done: threading.Event, seen: list[tuple[int, 
 def watch_whole(path: Path, done: threading.Event, generations: list[int]) -> None:
     """In every snapshot all rows must be of one group, and the position must be the newest row's."""
     connection = connect(path, writer=False)
-    reader = SqliteReader(connection)
+    reader = StoreReader(connection)
     while not done.is_set():
         with reader.snapshot():
             position, found = reader.position, reader.feed("hq", 0, 10**6)

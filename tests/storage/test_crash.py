@@ -17,7 +17,8 @@ from typing import IO, Any
 
 import pytest
 
-from server.storage.store import connect
+from server.storage.sqlite import connect
+from server.storage.store import Away
 from server.storage.writer import Writer
 from sync.facts import FactId
 from sync.hub import Push, Receipt
@@ -48,7 +49,7 @@ def kill_after(
 ) -> list[tuple[str, int, FactId]]:
     """Let a child push, kill it some moment after so many acknowledgements, and return all it had given."""
     orders, words = _pipes(nursery)
-    orders.write(f"{path} {turn}\n")
+    orders.write(f"sqlite:///{path} {turn}\n")
     orders.flush()
     pid, given = 0, []
     while (word := words.readline().split()) != ["dead"]:
@@ -274,7 +275,7 @@ def test_a_disk_that_stays_full_fails_every_push_and_works_again_when_there_is_r
     before = dump(depot.path)
     writer.work(lambda tx: tx.run(f"PRAGMA max_page_count = {pages + 2}").fetchone())
     for _ in range(3):
-        assert isinstance(writer.push(push).exception(), sqlite3.OperationalError)
+        assert isinstance(writer.push(push).exception(), Away)
         assert dump(depot.path) == before
     with pytest.raises(Refused, match="not-found"):
         writer.command([Command("cancelled", "user:a", "absent", {"reason": "x"}, phone.now)])

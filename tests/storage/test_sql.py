@@ -34,7 +34,7 @@ def test_a_value_that_has_no_safe_spelling_is_not_written_out() -> None:
 
 def test_an_insert_names_every_column_in_the_tables_order() -> None:
     assert flat(insert_all(tables.Counter)) == "INSERT INTO counter (name, value) VALUES (?, ?)"
-    assert insert_all(tables.Counter, or_ignore=True).startswith("INSERT OR IGNORE INTO counter")
+    assert insert_all(tables.Counter, or_ignore=True).endswith("ON CONFLICT DO NOTHING")
 
 
 def test_an_upsert_changes_all_but_keys_and_what_never_changes() -> None:

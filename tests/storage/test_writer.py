@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from server.storage.store import SqliteTransaction
+from server.storage.store import StoreTransaction
 from server.storage.writer import GROUP_MAX, Job, Writer
 from sync.facts import Record, Scope, Write
 from sync.hub import Push, Receipt
@@ -55,7 +55,7 @@ def held(writer: Writer) -> Iterator[None]:
     """The writer is busy inside, so that what is submitted meanwhile waits together."""
     entered, release = threading.Event(), threading.Event()
 
-    def hold(_: SqliteTransaction) -> None:
+    def hold(_: StoreTransaction) -> None:
         entered.set()
         release.wait()
 
@@ -165,7 +165,7 @@ def test_a_poisoned_push_fails_alone_and_leaves_nothing(depot: Depot, phones: li
 
 
 def test_work_that_fails_fails_alone_and_leaves_nothing(depot: Depot, phones: list[Phone]) -> None:
-    def wrong(tx: SqliteTransaction) -> None:
+    def wrong(tx: StoreTransaction) -> None:
         tx.run("INSERT INTO account VALUES ('half', 'x', 'x', NULL)")
         raise Refused("not-found", "There is no such thing.")
 
@@ -238,8 +238,8 @@ def test_the_published_ledger_is_that_of_the_last_commit(depot: Depot, phones: l
         for phone in phones[:5]:
             (push,) = pushes(depot, [phone])
             receipt = writer.push(push).result()
-            assert writer.ledger == (receipt.ledger, receipt.root)
-        assert writer.ledger[0] == 2 + 5 * 4
+            assert depot.tx.horizon.ledger == (receipt.ledger, receipt.root)
+        assert depot.tx.horizon.ledger[0] == 2 + 5 * 4
 
 
 def test_a_waiter_that_hung_up_ends_nothing_and_its_push_is_stored(depot: Depot, phones: list[Phone]) -> None:
@@ -306,7 +306,7 @@ def test_a_prefix_and_the_whole_sent_at_once_make_one_chain(depot: Depot, phones
 def test_what_phones_refer_to_is_published_once_for_all_the_work_of_a_group(depot: Depot) -> None:
     asked: list[int] = []
 
-    def reference(tx: SqliteTransaction) -> list[Published]:
+    def reference(tx: StoreTransaction) -> list[Published]:
         asked.append(tx.run("SELECT count(*) FROM station").fetchone()[0])
         return [Published("station", "all", (Scope("station:s"),), {"count": asked[-1]})]
 
@@ -320,18 +320,18 @@ def test_what_phones_refer_to_is_published_once_for_all_the_work_of_a_group(depo
     assert [row[1:4] for row in depot.tx.feed("station:s", 0, 9)] == [("station", "all", None)]
 
 
-def station(name: str) -> Callable[[SqliteTransaction], Any]:
+def station(name: str) -> Callable[[StoreTransaction], Any]:
     """Work that makes a station."""
     return lambda tx: tx.run("INSERT INTO station (id, name, name_en) VALUES (?, ?, ?)", (name, name, name)).rowcount
 
 
-def submitted(writer: Writer, work: Callable[[SqliteTransaction], Any]) -> Future[Any]:
+def submitted(writer: Writer, work: Callable[[StoreTransaction], Any]) -> Future[Any]:
     """Work that changes what phones refer to, queued and not waited for."""
     return writer._submit(Job(work=work, refers=True))
 
 
 def test_work_whose_reference_records_cannot_be_made_is_undone_and_delays_nobody(depot: Depot) -> None:
-    def reference(tx: SqliteTransaction) -> list[Published]:
+    def reference(tx: StoreTransaction) -> list[Published]:
         if tx.run("SELECT count(*) FROM station WHERE id = 'bad'").fetchone()[0]:
             raise ZeroDivisionError("a bug in the reference records")
         return []

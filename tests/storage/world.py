@@ -6,7 +6,7 @@ import itertools
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -15,7 +15,8 @@ from typing import Any
 
 from server.storage import migrate, tables
 from server.storage.sql import insert_all
-from server.storage.store import SqliteReader, SqliteTransaction, begin_history, connect, device_row
+from server.storage.sqlite import connect
+from server.storage.store import StoreReader, StoreTransaction, begin_history, device_row
 from sync.facts import FactId, Reading, Statement
 from sync.hub import Hub, NoRules, Push, Receipt
 from sync.journal import chain as heads_of
@@ -43,13 +44,13 @@ def _empty_database() -> bytes:
         path = Path(folder, "empty.db")
         migrate.upgrade(migrate.engine_for(path))
         connection = connect(path, writer=True)
-        with SqliteTransaction(connection).group() as tx:
+        with StoreTransaction(connection).group() as tx:
             begin_history(tx, "k1", NOON)
         connection.close()
         return path.read_bytes()
 
 
-def enrol(tx: SqliteTransaction, device: Device) -> None:
+def enrol(tx: StoreTransaction, device: Device) -> None:
     """The rows that make `tx.device(device.id)` answer this device. Its present crew is the last it joined."""
     revoked = NOON if device.revoked else None
     tx.run(insert_all(tables.Member, or_ignore=True), (device.member, device.member, device.member, "", "member", "", None))
@@ -119,13 +120,13 @@ class Depot:
         if not self.path.exists():
             new_database(self.path)
         self.connection = self.connection or connect(self.path, writer=True)
-        self.tx = SqliteTransaction(self.connection)
+        self.tx = StoreTransaction(self.connection)
         self.hub = Hub(Seals(), self.rules, radius_ms=RADIUS_MS)
 
     @contextmanager
-    def reader(self) -> Iterator[SqliteReader]:
+    def reader(self) -> Iterator[StoreReader]:
         connection = connect(self.path, writer=False)
-        yield SqliteReader(connection)
+        yield StoreReader(connection)
         connection.close()
 
     def phone(self, name: str, *, crew: str = "A") -> Phone:
@@ -171,9 +172,16 @@ def dump(path: Path) -> dict[str, list[Any]]:
 
 def stored_chains(path: Path) -> dict[str, list[FactId]]:
     """The ids of each chain's lines from 1, after checking that nothing is missing and every hash is right."""
-    connection = sqlite3.connect(path)
+    with closing(sqlite3.connect(path)) as connection:
+        return chains_in(connection)
+
+
+def chains_in(connection: Any) -> dict[str, list[FactId]]:
+    """The same over an open connection of any engine."""
     found: dict[str, list[FactId]] = {}
-    for key, journal, name, n, doc in connection.execute("SELECT key, journal, name, n, doc FROM journal"):
+    for key, journal, name, n, doc in connection.execute(
+        "SELECT key, journal, name, n, doc FROM journal ORDER BY key"
+    ).fetchall():
         query = "SELECT f.n, f.id, b.line FROM fact f JOIN body b ON b.seq = f.seq WHERE f.chain = ? ORDER BY f.n"
         rows = connection.execute(query, (key,)).fetchall()
         chain = json.loads(doc)
@@ -186,24 +194,30 @@ def stored_chains(path: Path) -> dict[str, list[FactId]]:
         before = found[chain["trunk"][0]][: first - 1] if chain["trunk"] else []
         found[name] = before + [fact_id(row[1]) for row in rows]
         assert (chain["n"], chain["head"]) == (n, found[name][-1])
-    connection.close()
     return found
 
 
 def check_whole(path: Path) -> dict[str, list[FactId]]:
     """The stored chains, when nothing is half there: file, lines, ledger, and the feed with its records agree."""
-    connection = sqlite3.connect(path)
-    assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-    leaves = [row[0] for row in connection.execute("SELECT id FROM fact ORDER BY seq")]
-    assert [row[0] for row in connection.execute("SELECT seq FROM fact ORDER BY seq")] == list(range(1, len(leaves) + 1))
-    for size, frontier in connection.execute("SELECT size, frontier FROM ledgernode"):
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        return check_agrees(connection)
+
+
+def check_agrees(connection: Any) -> dict[str, list[FactId]]:
+    """The same over an open connection of any engine, but for what an engine knows of its own files."""
+    leaves = [row[0] for row in connection.execute("SELECT id FROM fact ORDER BY seq").fetchall()]
+    seqs = [row[0] for row in connection.execute("SELECT seq FROM fact ORDER BY seq").fetchall()]
+    assert seqs == list(range(1, len(leaves) + 1))
+    for size, frontier in connection.execute("SELECT size, frontier FROM ledgernode").fetchall():
         roots = [frontier[at : at + 32] for at in range(0, len(frontier), 32)]
         assert (size, Ledger(size, roots).root()) == (len(leaves), root_of(leaves))
     records = connection.execute("SELECT key, position, doc FROM record").fetchall()
-    in_feed = set(connection.execute("SELECT s.name, f.record, f.position, f.gone FROM feed f JOIN scope s ON s.id = f.scope"))
+    feed = connection.execute(
+        "SELECT s.name, f.record, f.position, f.gone FROM feed f JOIN scope s ON s.id = f.scope"
+    ).fetchall()
     wanted = {(scope, key, at, gone) for key, _, doc in records for scope, (at, gone) in json.loads(doc)["scopes"].items()}
-    assert in_feed == wanted
+    assert set(feed) == wanted and len(feed) == len(wanted)
     newest = connection.execute("SELECT value FROM counter WHERE name = 'position'").fetchone()[0]
     assert max((position for _, position, _ in records), default=0) == newest
-    connection.close()
-    return stored_chains(path)
+    return chains_in(connection)

@@ -23,6 +23,8 @@ from server.service import Service
 from server.settings import load_settings
 from tests.server.api.world import Phone, World, feed_rows, good, slug
 
+ENGINES = ("sqlite",)
+
 PHONES = {Role.MEMBER, Role.LEAD, Role.GRID_WORKER}
 OFFICE = {Role.AGENT, Role.DISPATCHER, Role.STATION_HEAD, Role.SUPERVISOR, Role.HQ, Role.ADMIN}
 INTAKE = {Role.AGENT, Role.DISPATCHER, Role.ADMIN}
@@ -41,6 +43,7 @@ RIGHTS: dict[tuple[str, str], Any] = {
     ("GET", "/v1/keys"): ANYBODY,
     ("GET", "/livez"): ANYBODY,
     ("GET", "/readyz"): ANYBODY,
+    ("GET", "/metrics"): {Role.INTEGRATOR, Role.ADMIN},
     ("GET", "/openapi.json"): ANYBODY,
     ("GET", "/"): ANYBODY,
     ("GET", "/crew"): ANYBODY,
@@ -50,6 +53,10 @@ RIGHTS: dict[tuple[str, str], Any] = {
     ("POST", "/v1/enrol-codes"): ADMIN,
     ("POST", "/v1/tokens"): ADMIN,
     ("POST", "/v1/devices/{device}/revoke"): ADMIN,
+    ("POST", "/v1/backups"): ADMIN,
+    ("POST", "/v1/tickets/{ticket}/erase"): ADMIN,
+    ("POST", "/v1/members/{member}/erase"): ADMIN,
+    ("POST", "/v1/retention"): ADMIN,
     ("GET", "/v1/tickets"): OFFICE,
     ("POST", "/v1/tickets"): INTAKE,
     ("GET", "/v1/tickets/{ticket}"): OFFICE,
@@ -100,6 +107,7 @@ def places(world: World) -> dict[str, str]:
     return {
         "device": phone.enrolled.device,
         "ticket": world.ticket(),
+        "member": phone.enrolled.member,
         "command": "nothing-known",
         "kind": "ticket",
         "id": world.ticket(),
@@ -288,6 +296,7 @@ def test_no_bytes_a_crew_can_ask_for_hold_a_rating(world: World, worked: tuple[s
         for method, path in sorted(RIGHTS):
             places = {"device": phone.enrolled.device, "ticket": ticket, "command": "x", "kind": "ticket", "id": ticket}
             places |= {"upload": NO_UPLOAD, "sha256": sha256, "variant": "preview", "file": "x", "token": "x"}
+            places |= {"member": phone.enrolled.member}
             replies.append(call(world, method, path, places, token=token).content)
         who.replica.state.cursor = {}
         replies.append(who.send()[0])

@@ -20,6 +20,8 @@ from sync.problems import PROBLEMS
 from tests.server.api.test_access import NO_UPLOAD, RIGHTS, routes
 from tests.server.api.world import World, geojson
 
+ENGINES = ("sqlite",)
+
 EXAMPLES = 25
 SLOW = {"/v1/login": 3}  # a password is slow to check on purpose
 

@@ -14,7 +14,7 @@ from server.service import Clock, Service
 from server.settings import load_settings
 from server.storage import tables as t
 from server.storage.queries import Queries
-from server.storage.store import SqliteTransaction
+from server.storage.store import StoreTransaction
 from tests.server.api.world import START_MS, Phone, World, good, slug
 from tests.server.desk.workbooks import form
 
@@ -225,7 +225,7 @@ def test_a_database_of_an_earlier_version_publishes_its_people_when_the_server_s
     clock = Clock(now_ms=lambda: START_MS)
     service = Service(settings, clock)
 
-    def people(tx: SqliteTransaction) -> None:
+    def people(tx: StoreTransaction) -> None:
         Queries(tx).put(t.Station, [{"id": "old", "name": "老所", "name_en": "Old"}], "id")
 
     service.writer.work(people)

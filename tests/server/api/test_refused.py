@@ -14,6 +14,8 @@ from clients.handset.keys import new_device_key, public_jwk, sign_checkpoint
 from server.auth import Role
 from tests.server.api.world import HandPhone, World, geojson, slug
 
+ENGINES = ("sqlite",)
+
 
 @pytest.fixture(scope="module")
 def shared_phone(world: World) -> HandPhone:

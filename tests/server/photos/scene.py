@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
@@ -35,10 +36,11 @@ def checksum(data: bytes, algorithm: str = "sha256") -> dict[str, str]:
 
 
 class Scene:
-    """One server process with a folder of its own."""
+    """One server process with a folder of its own; `environment` is added to what it inherits."""
 
-    def __init__(self, root: Path, **limits: float) -> None:
+    def __init__(self, root: Path, environment: Mapping[str, str] | None = None, **limits: float) -> None:
         self.root = root
+        self._environment = {**os.environ, **(environment or {})}
         (root / "promises").mkdir(parents=True)
         (root / "limits").write_text(json.dumps(limits))
         self.set_clock(START_MS)
@@ -53,7 +55,7 @@ class Scene:
     def start(self) -> None:
         command = [sys.executable, "-m", "tests.server.photos.serve", str(self.root), str(self.port)]
         with (self.root / "log").open("ab") as log:
-            self.process = subprocess.Popen(command, cwd=REPOSITORY, stderr=log, stdout=log, env={**os.environ})
+            self.process = subprocess.Popen(command, cwd=REPOSITORY, stderr=log, stdout=log, env=self._environment)
         while True:
             assert self.process.poll() is None, self.log()
             try:

@@ -1,7 +1,8 @@
 """A server with the photo endpoints and nothing else, as a process of its own so that it can be killed.
 
 Everything it decides by lies in files under its folder, written by the test: `promises/<hash>` holds the size a stored
-fact promised, `now` the time. What it was told lies there too: `completed`, `derived`. A caller sends `Crew: 17`.
+fact promised, `now` the time. What it was told lies there too: `completed`, `derived`. Photos lie there unless the
+environment names another store. A caller sends `Crew: 17`.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 
 from server.endpoints.photos import PhotoLimits, PhotoService, photo_routes
+from server.settings import load_settings
 from server.storage.images import Derivation, Derivatives
-from server.storage.objects import FolderObjects, Sha256, Variant
+from server.storage.objects import Sha256, Variant
+from server.storage.places import objects_of
 from sync.problems import Refused
 
 
@@ -32,7 +35,7 @@ def readable(request: Request, sha256: Sha256, variant: Variant) -> None:
 
 
 def application(root: Path) -> Starlette:
-    objects = FolderObjects(root / "objects")
+    objects = objects_of(load_settings(data=root))
 
     def expected(sha256: Sha256) -> set[int]:
         promise = root / "promises" / sha256

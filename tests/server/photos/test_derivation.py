@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from server.storage.folder import FolderObjects
 from server.storage.images import Derivation, Derivatives, Derived, ImageLimits
-from server.storage.objects import FolderObjects, Sha256, Variant
+from server.storage.objects import Sha256, Variant
 
 LATER = 2_000_000_000_000
 

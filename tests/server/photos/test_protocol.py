@@ -361,11 +361,18 @@ def test_a_silent_link_is_given_up_and_what_it_brought_counts(open_scene: Callab
 
 
 def test_every_acknowledged_byte_survives_a_kill(open_scene: Callable[..., Scene]) -> None:
-    scene = open_scene(block_bytes=4096)
-    data = photo("killed", 60_000)
+    survive_kills(open_scene(block_bytes=4096), 5)
+
+
+def test_every_acknowledged_byte_survives_a_kill_of_a_server_over_s3(open_s3_scene: Callable[..., Scene]) -> None:
+    survive_kills(open_s3_scene(block_bytes=4096), 2)
+
+
+def survive_kills(scene: Scene, kills: int) -> None:
+    data = photo("killed", kills * 12_000)
     upload = scene.begin(data)
     acknowledged = 0
-    for start in range(0, 60_000, 12_000):
+    for start in range(0, len(data), 12_000):
         under_way = SlowPatch(scene, upload, 12_000, start)
         under_way.send(data[start : start + 6_000])
         wait_for_offset(scene, upload, start + 4_096)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from server.auth import Tokens
-from server.endpoints.health import disk_free, livez, readyz
+from server.endpoints.health import PhotoStore, disk_free, livez, readyz
 from server.web import Web
 
 
@@ -59,3 +60,25 @@ def test_a_full_disk_is_a_reason(tmp_path: Path) -> None:
     assert disk_free(tmp_path, 1)() is None
     reason = disk_free(tmp_path, 2**80)()
     assert reason is not None and "MiB free" in reason
+
+
+def test_a_photo_store_that_fails_is_told_and_takes_nobody_out_of_service(client: TestClient, tokens: Tokens) -> None:
+    may_answer = threading.Event()
+
+    def broken() -> int:
+        may_answer.wait()
+        raise OSError("the bucket is gone")
+
+    store = PhotoStore(broken)
+    assert store() is None, "nobody waits for the first answer"
+    may_answer.set()
+    while (reason := store()) is None:
+        pass
+    assert "bucket" not in reason and store.uploads_open is None
+    web = Web(tokens, workers=1, request_bytes_max=1024, decompressed_bytes_max=1024)
+    routes = [Route("/readyz", web.handle(readyz({"database": lambda: None}, {"photos": store})))]
+    with TestClient(Starlette(routes=routes)) as asking:
+        ready = asking.get("/readyz")
+    web.close()
+    assert ready.status_code == 200
+    assert ready.json() == {"ready": True, "checks": {"database": "ok", "photos": reason}}

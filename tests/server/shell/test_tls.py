@@ -25,6 +25,7 @@ from cryptography.x509.oid import NameOID
 
 from server import commands, tls
 from server.auth import Role
+from server.edge import Server
 from server.service import Service, address_of, certificate_of
 from server.settings import BadSetting, Settings, load_settings
 
@@ -86,10 +87,10 @@ def serving(settings: Settings) -> Iterator[str]:
     """`commands.serve` as the command runs it, until the block ends; its address as printed."""
     told: list[str] = []
     ready = threading.Event()
-    servers: list[commands.Server] = []
-    begin = commands.Server.__init__
+    servers: list[Server] = []
+    begin = Server.__init__
 
-    def remember(self: commands.Server, *args: Any, **more: Any) -> None:
+    def remember(self: Server, *args: Any, **more: Any) -> None:
         begin(self, *args, **more)
         servers.append(self)
 
@@ -98,7 +99,7 @@ def serving(settings: Settings) -> Iterator[str]:
         ready.set()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(commands.Server, "__init__", remember)
+        patch.setattr(Server, "__init__", remember)
         patch.setattr(commands, "_spare_the_collector", lambda: None)
         thread = threading.Thread(target=commands.serve, args=(settings, say), daemon=True)
         thread.start()

@@ -10,9 +10,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from server.storage.folder import FolderObjects
 from server.storage.objects import Objects, Sha256, Upload, UploadId, Variant, sha256_name, upload_name
 from sync.problems import Refused
 
@@ -243,6 +244,16 @@ def test_the_sweep_takes_expired_uploads_and_nothing_else(store: Objects) -> Non
     assert stored(store, name_of(PHOTO)) == PHOTO
 
 
+def test_an_upload_counts_as_open_from_its_first_bytes_until_it_is_finished(store: Objects) -> None:
+    assert store.uploads_open() == 0
+    upload = begin(store)
+    append(store, upload, 0, PHOTO[:100])
+    assert store.uploads_open() == 1
+    append(store, upload, 100, PHOTO[100:])
+    store.finish(upload.id)
+    assert store.uploads_open() == 0
+
+
 def test_resuming_moves_the_expiry(store: Objects) -> None:
     upload = begin(store, expires_ms=1000)
     store.resume(upload.id, 0, expires_ms=5000).close()
@@ -273,6 +284,20 @@ def test_derived_pictures_lie_beside_their_original_and_may_be_made_anew(store: 
         assert stored(store, name_of(PHOTO), Variant.PREVIEW) == content
     assert store.size(name_of(PHOTO), Variant.COPY) is None
     assert stored(store, name_of(PHOTO)) == PHOTO
+
+
+def test_an_erased_photo_leaves_no_bytes_and_no_upload_and_erasing_again_does_no_harm(store: Objects, tmp_path: Path) -> None:
+    begun, neighbour = begin(store), begin(store, b"another photo")
+    append(store, begun, 0, PHOTO[:5])
+    deliver(store)
+    (tmp_path / "picture").write_bytes(b"x")
+    store.put(name_of(PHOTO), Variant.PREVIEW, tmp_path / "picture")
+    for _ in range(2):
+        store.erase(name_of(PHOTO))
+        assert [store.size(name_of(PHOTO), variant) for variant in Variant] == [None] * 3
+    with pytest.raises(Refused) as caught:
+        store.look(begun.id)
+    assert slug_of(caught) == "upload-gone" and store.look(neighbour.id) == neighbour
 
 
 def test_a_picture_without_an_original_is_refused(store: Objects, tmp_path: Path) -> None:
@@ -315,16 +340,19 @@ def test_no_name_is_a_path(store: Objects, tmp_path: Path, trick: str) -> None:
         assert slug_of(caught) == "not-found"
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.binary(min_size=1, max_size=3000), cuts=st.lists(st.integers(0, 3000), max_size=6), keep=st.booleans())
-def test_any_way_of_cutting_a_photo_delivers_it(store: Objects, data: bytes, cuts: list[int], keep: bool) -> None:
-    upload = begin(store, data)
-    edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    for start, end in pairwise(edges):
-        if upload.complete:  # the same bytes were drawn before
-            break
-        with store.resume(upload.id, start, expires_ms=LATER) as sink:
-            sink.write(b"" if keep else data[start : start + (end - start) // 2])  # lost: never kept
-        append(store, upload, start, data[start:end])
-    assert store.finish(upload.id).complete
-    assert stored(store, name_of(data)) == data
+def test_any_way_of_cutting_a_photo_delivers_it(store: Objects) -> None:
+    @settings(max_examples=40 if isinstance(store, FolderObjects) else 6, deadline=None)
+    @given(data=st.binary(min_size=1, max_size=3000), cuts=st.lists(st.integers(0, 3000), max_size=6), keep=st.booleans())
+    def any_way(data: bytes, cuts: list[int], keep: bool) -> None:
+        upload = begin(store, data)
+        edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+        for start, end in pairwise(edges):
+            if upload.complete:  # the same bytes were drawn before
+                break
+            with store.resume(upload.id, start, expires_ms=LATER) as sink:
+                sink.write(b"" if keep else data[start : start + (end - start) // 2])  # lost: never kept
+            append(store, upload, start, data[start:end])
+        assert store.finish(upload.id).complete
+        assert stored(store, name_of(data)) == data
+
+    any_way()

@@ -10,7 +10,8 @@ from typing import NoReturn
 
 import pytest
 
-from server.storage.objects import FolderObjects, Sha256, UploadId, Variant
+from server.storage.folder import FolderObjects
+from server.storage.objects import Sha256, UploadId, Variant
 from sync.problems import Refused
 
 LATER = 2_000_000_000_000
