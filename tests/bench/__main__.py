@@ -1,4 +1,5 @@
-"""`python -m tests.bench`: how fast one SQLite server is, as ratios to floors taken in the same run.
+"""`python -m tests.bench`: how fast one server is on SQLite, or with `--database` on PostgreSQL, as ratios to floors taken in
+the same run.
 
 Figures of one machine at one moment: compare ratios, not absolutes. Always exits 0 unless `--gate` asks to fail.
 """
@@ -14,12 +15,18 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
+from random import Random
 
 from rich.console import Console
 
-from tests.bench import measures, processes, report, world
+from tests.bench import loop, measures, processes, report, world
+from tests.bench.district import District, Office, Place, settle
+from tests.bench.floors import postgres_floor, sqlite_floor
 from tests.bench.measures import Bench, Sizes
+from tests.bench.plain import Plain
 from tests.bench.report import Book
+from tests.bench.storm import own_database
+from tests.bench.world import TICKETS_A_CREW, office_token
 
 QUICK = Sizes(
     rounds=1,
@@ -65,7 +72,7 @@ def _run(sizes: Sizes, folder: Path, book: Book) -> None:
     with ExitStack() as servers:
         server = servers.enter_context(processes.lamplighter(small.data))
         echo = servers.enter_context(processes.echo())
-        bench = Bench(book, sizes, small, server, echo, folder)
+        bench = Bench(book, sizes, small, server, echo, sqlite_floor(folder))
         measures.push(bench)
         measures.idle(bench)
         measures.pull(bench)
@@ -78,6 +85,42 @@ def _run(sizes: Sizes, folder: Path, book: Book) -> None:
     book.count("facts stored", small.stored_facts() - before)
 
 
+def run_postgres(sizes: Sizes, folder: Path, book: Book, address: str) -> None:
+    """The measures that need no million rows, on a PostgreSQL database; its district is settled over HTTP."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with ExitStack() as servers:
+        servers.callback(shutil.rmtree, folder, ignore_errors=True)
+        database = servers.enter_context(own_database(address))
+        [server] = servers.enter_context(processes.lamplighters(folder, 1, database))
+        echo = servers.enter_context(processes.echo())
+        book.say(f"settling {sizes.phones + sizes.all_newcomers:,} phones over HTTP")
+        token, places = office_token(folder / "data-1"), [("127.0.0.1", server.port)]
+        workers = sizes.phones - sizes.growth_devices
+        small = {"tickets_each": -(-sizes.facts // 10), "first_tickets": measures.FIRST_SYNC_TICKETS}
+        district = _settled(places, token, "b", phones=workers, newcomers=sizes.all_newcomers, **small)
+        bench = Bench(book, sizes, district, server, echo, postgres_floor(database))
+        measures.push(bench)
+        measures.idle(bench)
+        measures.first_sync(bench)
+        measures.storm(bench)
+        measures.day(bench)
+        holders = {"phones": sizes.growth_devices, "newcomers": 0, "tickets_each": TICKETS_A_CREW, "first_tickets": 0}
+        measures.pull(Bench(book, sizes, _settled(places, token, "p", **holders), server, echo, bench.floor))
+        book.count("facts stored", sum(chain != "office" for chain, _, _ in Plain(database).facts()))
+
+
+def _settled(places: list[Place], token: str, word: str, **sizes: int) -> District:
+    async def work() -> District:
+        office = Office(places, token, Random(1))
+        try:
+            return await settle(office, word, **sizes)
+        finally:
+            office.close()
+
+    return loop.run(work())
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the table, keep the raw numbers."""
     options = _options(arguments)
@@ -86,12 +129,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sizes = replace(sizes, grown=options.growth or sizes.grown, storm=options.storm or sizes.storm)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     begun = time.monotonic()
-    book = Book(lambda text: console.print(f"[dim]{time.monotonic() - begun:5.0f} s[/dim]  {text}"))
-    if sizes.grown < 5_000_000:
+    engine = "PostgreSQL" if options.database else "SQLite"
+    book = Book(lambda text: console.print(f"[dim]{time.monotonic() - begun:5.0f} s[/dim]  {text}"), engine)
+    if sizes.grown < 5_000_000 and not options.database:
         book.notes.append(
             f"growth compares {sizes.stored:,} with {sizes.grown:,} stored facts; --growth 5000000 does the rest."
         )
-    run(sizes, options.folder, book)
+    if options.database:
+        run_postgres(sizes, options.folder, book, options.database)
+    else:
+        run(sizes, options.folder, book)
     report.show(book, console)
     report.save(book, options.out, asdict(sizes))
     console.print(f"raw numbers: {options.out}")
@@ -105,6 +152,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="repetitions of every measure; the median counts (default 3)")
     parser.add_argument("--rows", type=int, help="rows of the HQ feed (default 1,000,000)")
     parser.add_argument("--growth", type=int, metavar="FACTS", help="stored facts of the larger server (default 1,000,000)")
+    parser.add_argument("--database", default="", help="postgresql://… of an empty database, or postgresql for a new server")
     parser.add_argument("--storm", type=int, metavar="PHONES", help="phones that come back at one moment (default 1,000)")
     parser.add_argument("--folder", type=Path, default=Path("var/bench"), help="made and removed; on the disk to be measured")
     parser.add_argument("--out", type=Path, default=Path("var/bench.json"), help="where raw numbers go")

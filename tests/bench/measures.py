@@ -6,22 +6,22 @@ Whatever is compared is taken in turns within one run, so that a noisy machine d
 from __future__ import annotations
 
 import http.client
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median, quantiles
-from uuid import uuid4
+from typing import Protocol
 
-from server.storage.store import connect
+from clients.handset import load
+from clients.handset.load import Enrolled, Fired, Phone
 from sync.replica import Outgoing
-from tests.bench import link
-from tests.bench.phones import Enrolled, Phone
+from tests.bench import loop
+from tests.bench.floors import Floor
 from tests.bench.processes import Process
 from tests.bench.report import Book
 from tests.bench.world import World
 
+FIRST_SYNC_TICKETS = 500
 FIRST_SYNC_BYTES = 2**20
 """One page holds 500 tickets; the phone with the larger screen asks for so much."""
 REPLAYS = 3
@@ -57,16 +57,26 @@ class Sizes:
         return self.rounds * (self.newcomers + self.newcomers_at_once)
 
 
+class Phones(Protocol):
+    """Where phones come from: a world made in bulk, or a district settled over HTTP."""
+
+    @property
+    def crew_phones(self) -> list[Enrolled]: ...
+
+    @property
+    def newcomers(self) -> list[Enrolled]: ...
+
+
 class Bench:
     """One world, its server, the echo beside it, and phones that are used up one after the other."""
 
-    def __init__(self, book: Book, sizes: Sizes, world: World, server: Process, echo: Process, scratch: Path) -> None:
+    def __init__(self, book: Book, sizes: Sizes, world: Phones, server: Process, echo: Process, floor: Floor) -> None:
         self.book = book
         self.sizes = sizes
         self.world = world
         self.server = server
         self.echo = echo
-        self.scratch = scratch
+        self.floor = floor
         self._crew_phones = iter(world.crew_phones)
         self._newcomers = iter(world.newcomers)
         self.opened: list[Phone] = []
@@ -95,7 +105,7 @@ def open_journals(phones: Sequence[Phone], port: int) -> None:
     """The first sync of a shift, not measured."""
     for start in range(0, len(phones), 50):
         some = phones[start : start + 50]
-        for phone, reply in zip(some, link.at_once(port, [phone.request()[1] for phone in some]).replies, strict=True):
+        for phone, reply in zip(some, loop.at_once(port, [phone.request()[1] for phone in some]).replies, strict=True):
             phone.heard(reply)
 
 
@@ -110,12 +120,12 @@ def push(bench: Bench) -> None:
         outgoing, requests = _shift(phones, sizes.facts)
         facts = sizes.devices * sizes.facts
         bench.count_pushed(facts)
-        floor_s = _insert_floor(bench.scratch / f"floor-{at}-before.db", outgoing)
+        floor_s = bench.floor(f"push-{at}-before", outgoing)
         before_s = bench.server.cpu_s
-        fired = link.at_once(bench.server.port, requests)
+        fired = loop.at_once(bench.server.port, requests)
         spent_s = bench.server.cpu_s - before_s
         _all_well(fired)
-        floor_s += _insert_floor(bench.scratch / f"floor-{at}-after.db", outgoing)
+        floor_s += bench.floor(f"push-{at}-after", outgoing)
         floor = 2 * facts / floor_s
         book.compare("push", facts / fired.wall_s, floor, "facts/s")
         book.add("push_cpu", spent_s / facts * 1000)
@@ -135,47 +145,21 @@ def _shift(phones: Sequence[Phone], facts: int) -> tuple[list[Outgoing], list[by
     return outgoing, requests
 
 
-def _insert_floor(path: Path, batches: Sequence[Outgoing]) -> float:
-    """Seconds for the same lines into a plain table: WAL, synchronous=FULL, one transaction a batch.
-
-    The table is what an endpoint without any checks would keep: a unique id, what is asked for by column, and the line.
-    """
-    rows = [[_plain_row(line) for line in batch.body.split(b"\n")[1:-1]] for batch in batches]
-    connection = connect(path, writer=True)
-    connection.execute(
-        "CREATE TABLE line (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, ticket TEXT NOT NULL,"
-        " kind TEXT NOT NULL, wall INTEGER NOT NULL, line TEXT NOT NULL)"
-    )
-    begun = time.perf_counter()
-    for batch in rows:
-        connection.execute("BEGIN IMMEDIATE")
-        connection.executemany("INSERT INTO line (id, ticket, kind, wall, line) VALUES (?, ?, ?, ?, ?)", batch)
-        connection.execute("COMMIT")
-    wall_s = time.perf_counter() - begun
-    connection.close()
-    return wall_s
-
-
-def _plain_row(line: bytes) -> tuple[str, str, str, int, str]:
-    fact = json.loads(line)
-    return str(uuid4()), fact["ticket"], fact["kind"], fact["wall"], line.decode()
-
-
 def _replay(
-    bench: Bench, phones: Sequence[Phone], outgoing: Sequence[Outgoing], requests: Sequence[bytes], first: link.Fired
+    bench: Bench, phones: Sequence[Phone], outgoing: Sequence[Outgoing], requests: Sequence[bytes], first: Fired
 ) -> None:
     """The reply was lost: the phone asks by head; then, for comparison, one that simply sends the same bytes again."""
     for phone, made in zip(phones, outgoing, strict=True):
         phone.replica.lost(made)
     asked = [phone.request()[1] for phone in phones]
-    by_head = [link.at_once(bench.server.port, asked) for _ in range(REPLAYS)]
-    naive = [link.at_once(bench.server.port, requests) for _ in range(REPLAYS)]
+    by_head = [loop.at_once(bench.server.port, asked) for _ in range(REPLAYS)]
+    naive = [loop.at_once(bench.server.port, requests) for _ in range(REPLAYS)]
     for fired in (*by_head, *naive):
         _all_well(fired)
     per_s = 1 / first.wall_s
     bench.book.compare("replay", REPLAYS / sum(fired.wall_s for fired in by_head), per_s, "batches/s")
     bench.book.compare("replay_naive", REPLAYS / sum(fired.wall_s for fired in naive), per_s, "batches/s")
-    bench.book.add("replay_bytes", max(map(link.body_bytes, asked)))
+    bench.book.add("replay_bytes", max(map(load.body_bytes, asked)))
     for phone, reply in zip(phones, by_head[-1].replies, strict=True):
         phone.heard(reply)
         assert phone.replica.waiting == 0, "the statement covers everything"
@@ -186,7 +170,7 @@ def storm(bench: Bench) -> None:
     sizes, book = bench.sizes, bench.book
     phones = bench.phones(sizes.storm)
     _, requests = _shift(phones, sizes.facts)
-    fired = link.at_once(bench.server.port, requests)
+    fired = loop.at_once(bench.server.port, requests)
     _all_well(fired)
     bench.count_pushed(sizes.storm * sizes.facts)
     book.add("storm_p99", percentile(fired.each_s, 99))
@@ -204,8 +188,8 @@ def idle(bench: Bench) -> None:
     """A sync with nothing new on either side."""
     requests = [phone.request()[1] for phone in bench.opened]
     times = max(1, bench.sizes.idle_requests // len(requests) // TURNS)
-    reply = link.in_turns(bench.server.port, requests[:1]).replies[0]
-    bench.book.add("idle_up", max(map(link.body_bytes, requests)))
+    reply = loop.in_turns(bench.server.port, requests[:1]).replies[0]
+    bench.book.add("idle_up", max(map(load.body_bytes, requests)))
     bench.book.add("idle_down", len(reply.body))
     assert reply.plain.count(b"\n") == 2, "a statement and an end, nothing else"
     _beside_echo(bench, "idle", requests, len(reply.body), times)
@@ -215,18 +199,18 @@ def pull(bench: Bench) -> None:
     """A phone that has nothing fetches its crew's thirty tickets out of all there are."""
     requests = [phone.fresh_pull() for phone in bench.phones(bench.sizes.growth_devices)]
     times = max(1, bench.sizes.pulls // len(requests) // TURNS)
-    reply = link.in_turns(bench.server.port, requests[:1]).replies[0]
+    reply = loop.in_turns(bench.server.port, requests[:1]).replies[0]
     assert reply.plain.count(b'"kind":"ticket"') == 30, "thirty tickets"
     _beside_echo(bench, "pull", requests, len(reply.body), times)
 
 
 def _beside_echo(bench: Bench, name: str, requests: Sequence[bytes], reply_bytes: int, times: int) -> None:
     """The same number of bytes up and down, through our server and through the echo, in turns."""
-    sent = b"." * link.body_bytes(requests[0])
-    echoes = [link.post("/echo", sent, packed=False, reply_bytes=str(reply_bytes))] * len(requests)
+    sent = b"." * load.body_bytes(requests[0])
+    echoes = [load.post("/echo", sent, packed=False, reply_bytes=str(reply_bytes))] * len(requests)
     for _ in range(bench.sizes.rounds * TURNS):
-        echoed = link.in_turns(bench.echo.port, echoes, times=times)
-        fired = link.in_turns(bench.server.port, requests, times=times)
+        echoed = loop.in_turns(bench.echo.port, echoes, times=times)
+        fired = loop.in_turns(bench.server.port, requests, times=times)
         _all_well(fired)
         bench.book.compare(name, fired.per_s, echoed.per_s, "requests/s")
     row = bench.book.rows[name]
@@ -238,9 +222,9 @@ def first_sync(bench: Bench) -> None:
     sizes, book = bench.sizes, bench.book
     for _ in range(sizes.rounds):
         one_by_one = bench.newcomers(sizes.newcomers)
-        fired = link.in_turns(bench.server.port, _first_requests(one_by_one), connections=1)
+        fired = loop.in_turns(bench.server.port, _first_requests(one_by_one), connections=1)
         together = bench.newcomers(sizes.newcomers_at_once)
-        crowd = link.at_once(bench.server.port, _first_requests(together))
+        crowd = loop.at_once(bench.server.port, _first_requests(together))
         for phone, reply in zip((*one_by_one, *together), (*fired.replies, *crowd.replies), strict=True):
             assert reply.plain.count(b'"kind":"ticket"') == 500, "five hundred tickets in one page"
             phone.heard(reply)
@@ -302,14 +286,14 @@ def growth(bench: Bench, larger: Process) -> None:
             if small:
                 bench.count_pushed(len(phones) * (1 + sizes.facts))
             _, requests = _shift(phones, sizes.facts)
-            fired = link.at_once(port, requests)
+            fired = loop.at_once(port, requests)
             _all_well(fired)
             for phone, reply in zip(phones, fired.replies, strict=True):
                 phone.heard(reply)
             costs["grow_push"][small] = fired.wall_s
             pulls, idles = [phone.fresh_pull() for phone in phones], [phone.request()[1] for phone in phones]
-            costs["grow_pull"][small] = link.in_turns(port, pulls, times=4).wall_s
-            costs["grow_idle"][small] = link.in_turns(port, idles, times=20).wall_s
+            costs["grow_pull"][small] = loop.in_turns(port, pulls, times=4).wall_s
+            costs["grow_idle"][small] = loop.in_turns(port, idles, times=20).wall_s
         for name, cost in costs.items():
             book.compare(name, cost[False] * 1000, cost[True] * 1000, "ms")
     book.say("growth: " + ", ".join(f"{name[5:]} {book.rows[name].value:.2f}×" for name in costs))
@@ -319,7 +303,7 @@ def day(bench: Bench) -> None:
     """What a phone sends for a day of 200 facts, ratings aside."""
     phone = bench.phones(1)[0]
     phone.work(200)
-    bench.book.add("day", link.body_bytes(phone.request()[1]))
+    bench.book.add("day", load.body_bytes(phone.request()[1]))
 
 
 # ------------------------------------------------------------------------------------------------------------------ small
@@ -330,6 +314,6 @@ def percentile(values: Sequence[float], percent: int) -> float:
     return quantiles(values, n=100, method="inclusive")[percent - 1] if len(values) > 1 else values[0]
 
 
-def _all_well(fired: link.Fired) -> None:
+def _all_well(fired: Fired) -> None:
     bad = next((reply for reply in fired.replies if reply.status != 200 or b'"problem"' in reply.plain[-2000:]), None)
     assert bad is None, f"{bad.status}: {bad.plain[-500:]!r}" if bad else ""

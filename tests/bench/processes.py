@@ -13,6 +13,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from server import commands
+from server.settings import load_settings
+
 ROOT = Path(__file__).parents[2]
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 START_WAIT_S = 60.0
@@ -39,6 +42,14 @@ class Process:
     def memory_mb(self) -> float:
         return self._status_mb("VmRSS")
 
+    @property
+    def memory_share_mb(self) -> float:
+        """Its own memory and its share of what it has in common with others (PSS): summed over processes, what they take."""
+        for line in Path(f"/proc/{self.pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) / 1024
+        raise LookupError("Pss")
+
     def _status_mb(self, name: str) -> float:
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
             if line.startswith(name + ":"):
@@ -49,8 +60,40 @@ class Process:
 @contextmanager
 def lamplighter(data: Path) -> Iterator[Process]:
     """`python -m server serve` over a data folder, everything switched on; the access log goes to a file beside it."""
+    with _served(data) as process:
+        yield process
+
+
+@contextmanager
+def lamplighters(folder: Path, count: int, database: str = "") -> Iterator[list[Process]]:
+    """One `serve` of so many processes over one new database; they share an address, so who connects meets any of them."""
+    assert count == 1 or database, "several processes share a PostgreSQL database, never an SQLite file"
+    data = folder / "data-1"
+    commands.init(load_settings(data=data, **({"database_url": database} if database else {})))
+    with _served(data, database, count) as watching:
+        if count == 1:
+            yield [watching]
+            return
+        while len(children := _children(watching.pid)) < count:
+            time.sleep(0.05)
+        yield [watching, *(Process(pid, watching.port) for pid in children)]
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def sqlite_address(folder: Path) -> str:
+    """Where `lamplighters` keeps an SQLite database."""
+    return load_settings(data=folder / "data-1").database
+
+
+@contextmanager
+def _served(data: Path, database: str = "", count: int = 1) -> Iterator[Process]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LAMPLIGHTER_")}
     environment |= {"LAMPLIGHTER_DATA": str(data), "LAMPLIGHTER_LISTEN": "127.0.0.1:0", "LAMPLIGHTER_LANG": "en"}
+    environment |= {"LAMPLIGHTER_DATABASE_URL": database} if database else {}
+    environment["LAMPLIGHTER_PROCESSES"] = str(count)
     with (data / "server.log").open("wb") as log:
         command = [sys.executable, "-m", "server", "serve"]
         child = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)

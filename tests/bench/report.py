@@ -54,6 +54,13 @@ TARGETS: Mapping[str, Target] = {
     "day": Target("facts of a 200-fact day, compressed", "B", 8 * 1024, 4 * 1024, False),
 }
 
+POSTGRES: Mapping[str, Target] = {
+    **{name: TARGETS[name] for name in TARGETS if not name.startswith(("hq", "grow"))},
+    "push": Target("push ÷ PostgreSQL INSERT floor, 8 connections", "×", 0.15, 0.35, True),
+}
+"""The same server on PostgreSQL; its district is settled over HTTP, too small for the million-row measures."""
+ENGINES: Mapping[str, Mapping[str, Target]] = {"SQLite": TARGETS, "PostgreSQL": POSTGRES}
+
 
 @dataclass(slots=True)
 class Measured:
@@ -65,10 +72,11 @@ class Measured:
     measured: list[float] = field(default_factory=list)
     """What was divided by the floor to give each value."""
     floor_unit: str = ""
+    engine: str = "SQLite"
 
     @property
     def target(self) -> Target:
-        return TARGETS[self.name]
+        return ENGINES[self.engine][self.name]
 
     @property
     def value(self) -> float:
@@ -93,8 +101,9 @@ class Measured:
 class Book:
     """Collects the rows in the order of the table, and the counts that must add up."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, say: Callable[[str], None], engine: str = "SQLite") -> None:
         self.say = say
+        self.engine = engine
         self.rows: dict[str, Measured] = {}
         self.counts: dict[str, int] = {}
         self.notes: list[str] = []
@@ -116,7 +125,7 @@ class Book:
 
     def _row(self, name: str) -> Measured:
         if name not in self.rows:
-            self.rows[name] = Measured(name)
+            self.rows[name] = Measured(name, engine=self.engine)
         return self.rows[name]
 
     @property
@@ -130,7 +139,7 @@ class Book:
 
 def show(book: Book, console: Console) -> None:
     """The table, the counts, and what should be known about this run."""
-    table = Table(title="One SQLite server, everything switched on", title_justify="left")
+    table = Table(title=f"One server on {book.engine}, everything switched on", title_justify="left")
     for heading in ("measure", "value", "floor", "ratio", "gate", "aim", "verdict"):
         table.add_column(
             heading, justify="left" if heading in ("measure", "verdict") else "right", no_wrap=heading != "measure"
@@ -166,6 +175,7 @@ def save(book: Book, path: Path, sizes: Mapping[str, Any]) -> None:
     """Raw numbers of every repetition, with the machine they were taken on."""
     document = {
         "machine": {"python": sys.version.split()[0], "sqlite": sqlite3.sqlite_version, "system": platform.platform()},
+        "engine": book.engine,
         "sizes": sizes,
         "rows": [
             {

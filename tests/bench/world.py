@@ -17,16 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from clients.handset.keys import KeyList, Signer, new_device_key, public_jwk
+from clients.handset.load import Enrolled
 from server import commands
 from server.auth import Role, Tokens
 from server.desk.office import OfficeRules
 from server.keys import KeyRing
-from server.service import Service, database_path
+from server.service import Service
 from server.settings import load_settings
 from server.storage import tables as t
 from server.storage.queries import Queries
 from server.storage.sql import insert_all, upsert
-from server.storage.store import SqliteTransaction, device_row
+from server.storage.store import StoreTransaction, device_row
 from sync import wire
 from sync.facts import Record, Statement
 from sync.hub import Hub
@@ -36,7 +37,6 @@ from sync.ledger import Ledger
 from sync.memory import MemoryStore
 from sync.problems import Refused
 from sync.store import Chain, Device
-from tests.bench.phones import Enrolled
 
 TICKETS_A_CREW = 30
 CREWS_A_STATION = 5
@@ -59,7 +59,7 @@ class World:
 
     @property
     def database(self) -> Path:
-        return database_path(load_settings(data=self.data))
+        return Path(load_settings(data=self.data).database.removeprefix("sqlite:///"))
 
     def stored_facts(self) -> int:
         """How many journal lines the database holds."""
@@ -103,6 +103,12 @@ def build(data: Path, *, phones: int, newcomers: int, tickets: int, facts: int) 
     return world
 
 
+def office_token(data: Path) -> str:
+    """An admin's token for a server that runs on the keys of this folder."""
+    keys = KeyRing.load(load_settings(data=data).keys_directory)
+    return Tokens(keys, time.time, new_id=lambda: "bench").issue("user:storm", Role.ADMIN, minutes=600)
+
+
 class _Enrolment:
     """Members and phones, a pair at a time."""
 
@@ -122,7 +128,7 @@ class _Enrolment:
         token = self._tokens.issue(f"device:{device}", Role.MEMBER, minutes=600, device=device, member=member)
         return Enrolled(device, member, Signer(key, self._trusted), token, tickets)
 
-    def store(self, tx: SqliteTransaction, crews: int) -> None:
+    def store(self, tx: StoreTransaction, crews: int) -> None:
         """Everything about people, in one transaction."""
         queries = Queries(tx)
         stations = range(-(-crews // CREWS_A_STATION))

@@ -4,15 +4,17 @@ with clocks its owner may set.
 
 from __future__ import annotations
 
+import json
+import marshal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sync.facts import FactId, Reading
+from sync.facts import FactId, Key, Reading
 from sync.journal import fact_id, head_bytes, link
 from sync.memory import MemoryPocket
-from sync.replica import Replica, Signer
+from sync.replica import Outgoing, Replica, Row, Signer
 from sync.store import Device
 from tests.simulation.oracle import PhoneEnd
 
@@ -28,21 +30,26 @@ class QuotaFull(Exception):
 
 
 class Pocket(MemoryPocket):
-    """A phone's storage with its faults. `fuse` counts down operations until the app dies; 0 dies right after the commit."""
+    """A phone's storage with its faults. `fuse` counts down operations until the app dies; 0 dies right after the commit.
+
+    `full`: no room for another line. `crammed`: no room for anything, as when the browser's quota was taken by others.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.fuse: int | None = None
         self.full = False
+        self.crammed = False
+        self._packed: dict[Key, bytes] = {}  # rows are copied on the way in and out, and this is the fastest copy there is
 
     def snapshot(self) -> tuple[Any, ...]:
-        """Cheap, because rows are copied on the way in and out and never changed in place."""
-        return self._state, {name: dict(rows) for name, rows in self._lines.items()}, dict(self._rows)
+        """Cheap, because what is held is never changed in place."""
+        return self._state, {name: dict(rows) for name, rows in self._lines.items()}, dict(self._packed)
 
     def restore(self, snapshot: tuple[Any, ...]) -> None:
         self._state, lines, rows = snapshot
         self._lines = {name: dict(held) for name, held in lines.items()}
-        self._rows = dict(rows)
+        self._packed = dict(rows)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -52,6 +59,8 @@ class Pocket(MemoryPocket):
             raise PhoneKilled
 
     def _burn(self) -> None:
+        if self.crammed:
+            raise QuotaFull
         if self.fuse is not None and self.fuse > 0:
             self.fuse -= 1
             if self.fuse == 0:
@@ -68,9 +77,20 @@ class Pocket(MemoryPocket):
             raise QuotaFull
         super().append(journal, n, identity, raw)
 
-    def save_row(self, row: Any) -> None:
+    def row(self, key: Key) -> Row | None:
+        packed = self._packed.get(key)
+        return None if packed is None else Row(*marshal.loads(packed))
+
+    def save_row(self, row: Row) -> None:
         self._burn()
-        super().save_row(row)
+        fields = (row.kind, row.id, row.at, row.incarnation, row.put, row.scopes, row.doubtful, row.gone, row.gone_to)
+        self._packed[(row.kind, row.id)] = marshal.dumps(fields)
+
+    def drop_row(self, key: Key) -> None:
+        self._packed.pop(key, None)
+
+    def rows(self, kind: str | None = None) -> list[Row]:
+        return [Row(*marshal.loads(packed)) for key, packed in sorted(self._packed.items()) if kind is None or key[0] == kind]
 
     def held(self) -> dict[str, dict[int, tuple[FactId, bytes]]]:
         """Every line in here, by journal and place."""
@@ -78,6 +98,21 @@ class Pocket(MemoryPocket):
 
     def facts(self) -> set[str]:
         return {identity for rows in self._lines.values() for identity, _ in rows.values()}
+
+
+class OldApp(Replica):
+    """The app as an earlier version of the wire knew it: its envelope says where it stands and no more.
+
+    What it does not say (how much waits, which cursor page it wants) is optional for ever; upgrading is a restart.
+    """
+
+    SAID = ("v", "app", "journal", "after", "from", "n", "head", "checkpoint", "cursor")
+
+    def request(self, *, limit_bytes: int = 65_536, now_wall: int = 0) -> Outgoing:
+        outgoing = super().request(limit_bytes=limit_bytes, now_wall=now_wall)
+        first, _, lines = outgoing.body.partition(b"\n")
+        said = {name: value for name, value in json.loads(first).items() if name in self.SAID}
+        return replace(outgoing, body=json.dumps(said).encode() + b"\n" + lines)
 
 
 @dataclass(frozen=True)
@@ -103,6 +138,7 @@ class Handset:
     revoked: bool = False
     liar: bool = False
     wall_off_ms: int = 0
+    mono_off_ms: int = 0
     boot: int = 1
     booted_at: int = 0
     drift_ppm: int = 0
@@ -113,11 +149,20 @@ class Handset:
     def reading(self, now: int) -> Reading:
         """What the clocks show at a true moment."""
         passed = now - self.booted_at
-        return Reading(now + self.wall_off_ms, passed + passed * self.drift_ppm // 1_000_000, f"b{self.boot}")
+        return Reading(now + self.wall_off_ms, self.mono(passed), f"b{self.boot}")
+
+    def mono(self, passed: int) -> int:
+        return max(0, passed + passed * self.drift_ppm // 1_000_000 + self.mono_off_ms)
+
+    @property
+    def old(self) -> bool:
+        """Whether it runs an app of an earlier version."""
+        return isinstance(self.replica, OldApp)
 
     def restart(self) -> None:
         """The app starts again over what is durable."""
         self.pocket.fuse = None
+        self.pocket.crammed = False
         self.replica = self.make(self.pocket, self.signer, self.new_id)
 
     def reboot(self, now: int) -> None:

@@ -1,8 +1,8 @@
 """The independent judge of a simulated world: ten guarantees against what was truly done.
 
 It reads the world's diary (true tap times, what each phone showed as saved, what became impossible) and the final stores. It
-re-implements the hash chain and the feed's shape on its own and never asks the engine's merge, policy or judge for an
-opinion; `merge.fold` and `merge.explain` appear only as the thing under test.
+re-implements the hash chain, the feed's shape and the verdicts' proof on its own and never asks the engine's merge, policy or
+judge for an opinion; `merge.fold`, `merge.explain` and the office's rules appear only as the thing under test.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from random import Random
 from typing import Any
 
 from sync import merge, wire
-from sync.clock import Deadline, verdict
-from sync.facts import Interval, Verdict
+from sync.judge import Rules
 from tests.simulation.servers import Dump
 
 ONCE = ("photos", "notes", "positions", "rating_opened", "suspended", "resumed")
@@ -92,19 +91,21 @@ class Violation:
     step: int = -1
 
 
-def judge(dump: Dump, diary: Diary, phones: Sequence[PhoneEnd], seed: int) -> list[Violation]:
+def judge(dump: Dump, diary: Diary, phones: Sequence[PhoneEnd], seed: int, rules: Rules) -> list[Violation]:
     """Every violation of the ten guarantees that the end of a world shows."""
     return [
         *kept(dump, diary, phones),
         *chains_hold(dump),
         *ledger_holds(dump),
         *once(dump, diary),
+        *own_ratings_once(dump),
         *copies_equal(dump, diary, phones),
         *feeds_shaped(dump),
-        *order_is_nothing(dump, seed),
+        *order_is_nothing(dump, seed, rules),
         *poison_delays_nothing(dump, diary),
         *restores_detected(dump, diary, phones),
         *times_bounded(dump, diary),
+        *verdicts_honest(dump, diary),
         *losers_kept(dump, diary),
     ]
 
@@ -214,6 +215,17 @@ def once(dump: Dump, diary: Diary) -> Iterator[Violation]:
                         yield Violation(2, f"{ticket} shows {mark} {count} times among the {slot} of {visit}")
 
 
+def own_ratings_once(dump: Dump) -> Iterator[Violation]:
+    """Each assignment a customer rated on their own phone shows one rating, on the ticket or on the one it was merged into."""
+    shown = Counter(name for (kind, _), view in dump.views.items() if kind == "ticket" for name in view.get("own_ratings", {}))
+    given = {
+        json.loads(line.raw)["assignment"] for line in dump.lines if line.chain == "office" and b'"own_rating"' in line.raw
+    }
+    for name in sorted(given ^ {name for name, count in shown.items() if count}):
+        story = "is not shown" if name in given else "was never given"
+        yield Violation(2, f"the customer's rating of {name} {story}")
+
+
 # ---------------------------------------------------------------------------------------------------- 3 · everyone is equal
 
 
@@ -272,8 +284,8 @@ def feeds_shaped(dump: Dump) -> Iterator[Violation]:
 # ------------------------------------------------------------------------------------------------------ 4 · order is nothing
 
 
-def order_is_nothing(dump: Dump, seed: int) -> Iterator[Violation]:
-    """Folding a ticket's writes again, in any order, gives the view that was published."""
+def order_is_nothing(dump: Dump, seed: int, rules: Rules) -> Iterator[Violation]:
+    """Folding a ticket's writes again in any order, and concluding from it again, gives the view that was published."""
     chance = Random(seed)
     for (kind, ticket), document in dump.records.items():
         if kind != "ticket":
@@ -281,9 +293,14 @@ def order_is_nothing(dump: Dump, seed: int) -> Iterator[Violation]:
         record = wire.load_record(json.dumps(document).encode())
         for _ in range(2):
             chance.shuffle(record.writes)
-            view, published = json.loads(wire.encode(merge.fold(record).view)), dump.views[(kind, ticket)]
+            folded = merge.fold(record).view
+            anew = [row for row in rules.consequences(record, folded, []) if row.kind in ("points", "verdict", "rating")]
+            view, published = json.loads(wire.encode(folded)), dump.views[(kind, ticket)]
             if _flat(view) != _flat(published):
                 yield Violation(4, f"{ticket} folds differently in another order: {_difference(published, view)}")
+                break
+            if anew:
+                yield Violation(4, f"{ticket} gives another {anew[0].kind} in another order: {anew[0]}")
                 break
 
 
@@ -370,18 +387,32 @@ def times_bounded(dump: Dump, diary: Diary) -> Iterator[Violation]:
             tap = diary.taps.get(write["fact"])
             if tap is None:
                 continue
-            hard = Interval(write["lower"], write["upper"])
-            yield from _inside(f"{write['kind']} in {ticket}", tap, hard.lower, hard.upper)
-            if not (hard.lower is None or hard.lower <= write["at"]) or write["at"] > hard.upper:
+            lower, upper = write["lower"], write["upper"]
+            yield from _inside(f"{write['kind']} in {ticket}", tap, lower, upper)
+            if not (lower is None or lower <= write["at"]) or write["at"] > upper:
                 yield Violation(8, f"{write['kind']} in {ticket} is dated outside its own bounds", tap.step)
             due = diary.deadlines.get(ticket)
             if write["kind"] == "arrival" and due is not None:
-                said = verdict(hard, write["at"], Deadline(due, due))
-                if tap.at > due and said is Verdict.MET_PROVEN:
+                if tap.at > due and upper <= due:
                     late = f"arrival {tap.fact[:8]} at {ticket} was {tap.at - due} ms late and is met_proven"
                     yield Violation(8, late, tap.step)
-                if tap.at <= due and said is Verdict.MISSED_PROVEN:
+                if tap.at <= due and lower is not None and lower > due:
                     yield Violation(8, f"arrival {tap.fact[:8]} at {ticket} was in time and is missed_proven", tap.step)
+
+
+def verdicts_honest(dump: Dump, diary: Diary) -> Iterator[Violation]:
+    """What the office's rules call proven about a tap is true of it: nobody who lies about clocks makes a late one proven."""
+    rows = [(ticket, row) for (kind, ticket), view in dump.views.items() if kind == "ticket" for row in view.get("limits", [])]
+    rows += [(view["ticket"], view) for (kind, _), view in dump.views.items() if kind == "verdict"]
+    for ticket, row in rows:
+        tap = diary.taps.get(row.get("fact") or "")
+        if tap is None:
+            continue
+        earliest, latest = row["due"]
+        if row["verdict"] == "met_proven" and tap.at > latest:
+            yield Violation(8, f"{row['name']} of {ticket} is met_proven by a tap {tap.at - latest} ms late", tap.step)
+        if row["verdict"] == "missed_proven" and tap.at <= earliest:
+            yield Violation(8, f"{row['name']} of {ticket} is missed_proven by a tap in time", tap.step)
 
 
 def _inside(what: str, tap: Tap, lower: int | None, upper: int) -> Iterator[Violation]:

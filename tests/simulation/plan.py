@@ -16,9 +16,10 @@ from sync.judge import Command
 from sync.problems import Refused
 from sync.store import Device
 from tests.simulation.handset import YEAR_MS, Handset
+from tests.simulation.hardships import Hardships
 from tests.simulation.oracle import Tap
 from tests.simulation.servers import Fuse, ServerKilled
-from tests.simulation.world import LIMIT_MS, MINUTE_MS, Broken, Parts, World, mark
+from tests.simulation.world import LIMIT_MS, MINUTE_MS, PLAN, Broken, Parts, World, mark
 
 STEPS_A_DAY = 110
 NETWORK = (
@@ -107,6 +108,7 @@ class Plan:
         self.world = world
         self.weather = weather(world)
         self.photos = 0
+        self.hardships = Hardships(world, self)
 
     def begin(self) -> None:
         """Crews, phones, a first shift's tickets, and a first backup."""
@@ -137,6 +139,8 @@ class Plan:
     def one(self) -> None:
         """One thing happens."""
         world, chance, weather = self.world, self.world.chance, self.weather
+        if self.hardships.befall():
+            return
         world.wait(chance.choice((500, 5_000, 60_000, 60_000, 600_000, 3_600_000)))
         if chance.random() < 0.004 and weather.prune:
             world.wait(8 * 24 * 60 * MINUTE_MS)
@@ -366,6 +370,7 @@ class Plan:
         handset = chance.choice(world.handsets)
         happening = chance.choice(("restart", "reboot", "clock", "copy", "copy", "restore", "restore", "backup", "server",
                                    "server", "people", "prune", "strange", "lives"))  # fmt: skip
+        world.met[f"mishap: {happening}"] += 1
         if happening == "restart":
             handset.restart()
             handset.replica.state.app = chance.choice(("1.0", "1.1", "2.0"))
@@ -433,13 +438,15 @@ class Plan:
         world.serve([stranger.bundle()])
 
 
-def run(seed: int, folder: Path, *, days: int = 1, store: str = "sqlite", parts: Parts | None = None) -> World:
+def run(
+    seed: int, folder: Path, *, days: int = 1, store: str = "sqlite", parts: Parts | None = None, plan: int = PLAN
+) -> World:
     """One world from begin to verdict. Raises Broken with everything a reader needs."""
-    world = World(seed, folder, store, parts or Parts())
-    plan = Plan(world)
+    world = World(seed, folder, store, parts or Parts(), plan)
+    drive = Plan(world)
     try:
-        plan.begin()
-        plan.run(STEPS_A_DAY * days)
+        drive.begin()
+        drive.run(STEPS_A_DAY * days)
         violations = world.verdict()
     except Exception as error:
         error.add_note(f"seed {seed}, step {world.step}\n" + "\n".join(world.log[-25:]))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 FALLBACK = 20_260_701
+LENGTHS = (1, 1, 1, 2, 1, 1, 3, 1, 1, 1, 2, 10)
 
 
 def base_seed() -> int:
@@ -25,10 +26,15 @@ def base_seed() -> int:
     return int(commit[:7], 16)
 
 
-def kept() -> list[tuple[int, int, str]]:
-    """(seed, days, story) of every world that once broke."""
+def length_of(seed: int) -> int:
+    """How many working days a world lasts when nobody says: most are short, some long enough for a phone to free room."""
+    return LENGTHS[seed % len(LENGTHS)]
+
+
+def kept() -> list[tuple[int, int, int, str]]:
+    """(seed, days, plan, story) of every world that once broke."""
     worlds = json.loads((HERE / "kept.json").read_text("utf-8"))
-    return [(world["seed"], world["days"], world["story"]) for world in worlds]
+    return [(world["seed"], world["days"], world["plan"], world["story"]) for world in worlds]
 
 
 def folder() -> str | None:

@@ -21,7 +21,8 @@ from sqlmodel import SQLModel, create_engine
 
 from server.storage import tables as t
 from server.storage.sql import insert_all
-from server.storage.store import SqliteReader, SqliteTransaction, begin_history, connect, device_row
+from server.storage.sqlite import connect
+from server.storage.store import StoreReader, StoreTransaction, begin_history, device_row
 from sync import wire
 from sync.memory import MemoryStore
 from sync.store import Device, Effects, Reader, Transaction
@@ -174,11 +175,11 @@ class SqliteMachine:
     def start(self) -> None:
         """A new process over the same file."""
         self._wire = _Wire(connect(self._path, writer=True))
-        self._transaction = SqliteTransaction(cast(sqlite3.Connection, self._wire))
+        self._transaction = StoreTransaction(cast(sqlite3.Connection, self._wire))
         self._bent = self._bend(self._transaction)
 
-    def reader(self) -> SqliteReader:
-        return SqliteReader(cast(sqlite3.Connection, self._wire))
+    def reader(self) -> StoreReader:
+        return StoreReader(cast(sqlite3.Connection, self._wire))
 
     @contextmanager
     def group(self, fuse: Fuse | None = None) -> Iterator[Transaction]:

@@ -16,16 +16,17 @@ import pytest
 
 from tests.simulation.plan import run
 from tests.simulation.seeds import base_seed, folder, kept
+from tests.simulation.world import PLAN
 
 WORLDS = 300
 CHUNK = 10
 BASE = base_seed()
 
 
-def play(seed: int, days: int = 1, store: str = "sqlite") -> str:
+def play(seed: int, days: int = 1, store: str = "sqlite", plan: int = PLAN) -> str:
     """A digest of everything that happened in a world that held."""
     with TemporaryDirectory(dir=folder()) as place:
-        world = run(seed, Path(place), days=days, store=store)
+        world = run(seed, Path(place), days=days, store=store, plan=plan)
     return sha256("\n".join([*world.log, *sorted(world.diary.taps), *world.history]).encode()).hexdigest()
 
 
@@ -35,9 +36,9 @@ def test_worlds_hold_the_ten_guarantees(chunk: int) -> None:
         play(seed)
 
 
-@pytest.mark.parametrize(("seed", "days", "story"), kept(), ids=lambda value: str(value)[:40])
-def test_worlds_that_once_broke_hold(seed: int, days: int, story: str) -> None:
-    play(seed, days)
+@pytest.mark.parametrize(("seed", "days", "plan", "story"), kept(), ids=lambda value: str(value)[:40])
+def test_worlds_that_once_broke_hold(seed: int, days: int, plan: int, story: str) -> None:
+    play(seed, days, plan=plan)
 
 
 def test_the_store_in_memory_holds_them_too() -> None:

@@ -7,6 +7,7 @@ The world does things and writes down what truly happened (`oracle.Diary`); it n
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -14,10 +15,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from server.desk.office import OfficeRules
 from sync.facts import Statement
 from sync.hub import Hub, NoRules, Push, Receipt
 from sync.journal import chain, fact_id, genesis
-from sync.judge import Command
+from sync.judge import Command, Rules
 from sync.problems import Refused
 from sync.replica import Outgoing, Replica
 from sync.store import Device
@@ -31,6 +33,8 @@ NOON = 1_795_312_800_000
 RADIUS_MS = 500
 MINUTE_MS = 60_000
 LIMIT_MS = 45 * MINUTE_MS
+PLAN = 2
+"""Which plan worlds follow. A world that was kept under an earlier plan replays under it, without what was added since."""
 PORTAL = b'<!doctype html><html><title>Free WiFi</title>\n<p>Please accept the terms.\n{"end":true}\n</html>\n'
 
 
@@ -63,6 +67,15 @@ class Broken(Exception):
         super().__init__("\n".join([f"seed {seed}: {len(violations)} violations", *told, "  last steps:", *log[-25:]]))
 
 
+def _sealed(sealed: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What stands in a rating: nothing here depends on it."""
+    return {"stars": 5}
+
+
+def _path(ticket: str, fence: int) -> str:
+    return f"/r/{ticket}/{fence}"
+
+
 @dataclass
 class World:
     """Everything there is. Time moves only by `wait`."""
@@ -71,6 +84,7 @@ class World:
     folder: Path
     store: str = "sqlite"
     parts: Parts = field(default_factory=Parts)
+    plan: int = PLAN
 
     def __post_init__(self) -> None:
         self.chance = Random(self.seed)
@@ -78,6 +92,7 @@ class World:
         self.step = 0
         self.made = 0
         self.log: list[str] = []
+        self.met: Counter[str] = Counter()
         self.history: list[str] = []
         self.diary = Diary()
         self.violations: list[Violation] = []
@@ -91,7 +106,8 @@ class World:
         self.incarnations = 1
         self.offset_ms = self.chance.randint(-400, 400)
         self.seals = Seals()
-        self.hub = self.parts.hub(self.seals, NoRules(), radius_ms=RADIUS_MS)
+        self.rules: Rules = OfficeRules(_sealed, _path) if self.plan > 1 and self.seed % 2 else NoRules()
+        self.hub = self.parts.hub(self.seals, self.rules, radius_ms=RADIUS_MS)
         self.machine: Machine = (
             SqliteMachine(self.folder, "k1", NOON, self.parts.bend)
             if self.store == "sqlite"
@@ -235,6 +251,8 @@ class World:
 
     def check_contact(self, handset: Handset, body: bytes, truly: int) -> None:
         """After a committed contact: what headquarters wrote down about this phone."""
+        if handset.old:
+            return  # it never said how much waits
         first, raw = split_body(body, lines_max=10_000)
         envelope = parse_envelope(first, len(raw))
         chains = self.machine.reader().chains(envelope.journal)
@@ -254,6 +272,7 @@ class World:
 
     def exchange(self, handset: Handset, fault: str = "none") -> bool:
         """One request of one phone, gone wrong as told. True when its reply was applied in full."""
+        self.met[f"request: {fault}"] += 1
         chance = self.chance
         limit = 1024 if chance.random() < 0.2 else 65_536
         truly = handset.unstated()
@@ -298,9 +317,13 @@ class World:
     def lose(self, handset: Handset, outgoing: Outgoing) -> None:
         self.on_phone(handset, lambda: handset.replica.lost(outgoing))
 
-    def deliver(self, handset: Handset, outgoing: Outgoing, reply: bytes | Refused) -> bool:
-        """Hand a reply to the phone, whatever it is. True when a whole page was applied."""
-        self._take_down_statement(handset, reply)
+    def deliver(self, handset: Handset, outgoing: Outgoing, reply: bytes | Refused, *, life: int | None = None) -> bool:
+        """Hand a reply to the phone, whatever it is. True when a whole page was applied.
+
+        `life`: the server's life it was given in, when it comes late; a server that went back since promises nothing by it.
+        """
+        if life in (None, self.life):
+            self._take_down_statement(handset, reply)
         reading = handset.reading(self.now)
         complete = False
 
@@ -330,6 +353,7 @@ class World:
         except QuotaFull:
             self.tell(f"{handset.device.id} finds no room")
         handset.pocket.fuse = None
+        handset.pocket.crammed = False
         self.observe(handset)
 
     def _take_down_statement(self, handset: Handset, reply: bytes | Refused) -> None:
@@ -410,6 +434,7 @@ class World:
             self.diary.lost.setdefault(fact, f"only {handset.device.id} had it when it was overwritten at step {self.step}")
         if noticed:
             self.on_phone(handset, lambda: handset.replica.begin_journal(handset.reading(self.now), why="restored"))
+            self.diary.rewritten -= {(handset.device.id, name) for name in journals}  # whoever knows needs no telling
         else:
             self.diary.rewritten |= {(handset.device.id, name) for name in journals}
         self.tell(f"{handset.device.id} came back from its copy of step {copy.step} ({'noticed' if noticed else 'unnoticed'})")
@@ -458,7 +483,7 @@ class World:
         ends = [handset.end() for handset in self.handsets]
         dump = self.machine.dump()
         self.history = [f"{scope} {row}" for scope, rows in sorted(dump.feed.items()) for row in rows]
-        return [*self.violations, *judge(dump, self.diary, ends, self.seed)]
+        return [*self.violations, *judge(dump, self.diary, ends, self.seed, self.rules)]
 
 
 @dataclass
