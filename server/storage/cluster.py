@@ -125,7 +125,7 @@ class PostgresDatabase:
 
     def reader(self) -> StoreReader:
         """A reader of one's own, for one thread."""
-        return PostgresReader(Session(self.address, writer=False, opened=self._claim), self.roster)
+        return PostgresReader(Session(self.address, writer=False, opened=self._claim), self.roster, self.horizon)
 
     def close(self) -> None:
         self._listener.stop()
@@ -167,7 +167,7 @@ class PostgresDatabase:
                     begin_history(tx, self._new_incarnation(), self._now_ms(), session.origin)
                 elif not found[1]:
                     adopt_history(tx, session.origin)
-                self.incarnation = tx.incarnation
+                self.incarnation = (newest_history(tx) or ("", None))[0]
             self.go_deaf()
         else:
             self.incarnation = found[0]

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -17,6 +18,7 @@ from psycopg import errors
 
 from server.storage.session import Interrupted, Session
 from server.storage.store import (
+    FEED,
     Away,
     Horizon,
     Roster,
@@ -44,6 +46,11 @@ _HELD_RECORDS = (
     " JOIN unnest(?::text[], ?::text[]) AS wanted (kind, id) ON record.kind = wanted.kind AND record.id = wanted.id"
     " ORDER BY record.key FOR NO KEY UPDATE OF record"
 )
+_HEAD = (
+    "SELECT (SELECT incarnation FROM history ORDER BY number DESC LIMIT 1), (SELECT value FROM counter WHERE name = 'position')"
+)
+_FEED_OF = FEED.replace("feed.scope = ?", "feed.scope = (SELECT id FROM scope WHERE name = ?)")
+assert _FEED_OF != FEED
 _NUMBERS = (
     "SELECT (SELECT value FROM counter WHERE name = 'position'), pg_current_xact_id()::text,"
     " (SELECT max(key) FROM journal), (SELECT max(key) FROM record), (SELECT max(id) FROM scope), (SELECT max(seq) FROM fact),"
@@ -59,8 +66,47 @@ class PostgresReader(StoreReader):
 
     BEGIN_LOOK = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
-    def __init__(self, session: Session, roster: Roster | None = None) -> None:
+    def __init__(self, session: Session, roster: Roster | None = None, horizon: Horizon | None = None) -> None:
         super().__init__(session, roster)
+        self._session = session
+        self._horizon = horizon
+        self._head: tuple[str, int] | None = None
+        """(incarnation, position) of the moment that is looked at."""
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        try:
+            self._begin_look()
+        except psycopg.OperationalError:
+            if not self._session.lost:
+                raise
+            self._begin_look()  # a connection that broke while nobody used it
+        try:
+            yield
+        finally:
+            self._head = None
+            if self._connection.in_transaction:
+                self._run("COMMIT")
+
+    def _begin_look(self) -> None:
+        with self._session.pipeline():
+            self._run(self.BEGIN_LOOK)
+            head = self._run(_HEAD)
+        self._head = head.fetchone()
+
+    @property
+    def incarnation(self) -> str:
+        return super().incarnation if self._head is None else self._head[0]
+
+    @property
+    def position(self) -> int:
+        return super().position if self._head is None else self._head[1]
+
+    def feed(self, scope: str, after: int, rows_max: int) -> Sequence[tuple[int, str, str, str | None, bytes]]:
+        horizon = self._horizon
+        if horizon is not None and horizon.known and horizon.newest.get(scope, 0) <= after:
+            return []  # as of the last commit heard of: whoever asks again hears of a newer one
+        return self._run(_FEED_OF, (scope, after, rows_max)).fetchall()
 
 
 # ------------------------------------------------------------------------------------------------------------------ writing
@@ -75,6 +121,7 @@ class PostgresTransaction(StoreTransaction):
         self._alone = False
         self._xact = ""
         self._position: int | None = None
+        self._head: tuple[str, int] = ("", 0)
         self._chains: dict[str, list[tuple[int, bytes]]] = {}
         self._records: dict[Key, tuple[int, bytes] | None] = {}
 
@@ -139,7 +186,11 @@ class PostgresTransaction(StoreTransaction):
 
     @property
     def position(self) -> int:
-        return super().position if self._position is None else self._position
+        return self._head[1] if self._position is None else self._position
+
+    @property
+    def incarnation(self) -> str:
+        return self._head[0]
 
     @property
     def ledger(self) -> Ledger:
@@ -168,8 +219,11 @@ class PostgresTransaction(StoreTransaction):
         self._next.clear()
         self._ledger = self._position = None
         self._alone, self._xact = alone, ""
-        self._run("BEGIN")
-        self._run(f"SELECT pg_advisory_xact_lock{'' if alone else '_shared'}(?)", (_GATE,))
+        with self._session.pipeline():
+            self._run("BEGIN")
+            self._run(f"SELECT pg_advisory_xact_lock{'' if alone else '_shared'}(?)", (_GATE,))
+            head = self._run(_HEAD)
+        self._head = head.fetchone() or ("", 0)
 
     def _commit(self) -> None:
         self._tell()

@@ -52,7 +52,7 @@ _DEVICE = compiled(
 )
 _CHAINS = compiled(select(_journal.c.key, _journal.c.doc).where(_journal.c.journal == _p("a")).order_by(_journal.c.key))
 _HEAD_AT = compiled(select(_fact.c.id).where(_fact.c.chain == _p("a"), _fact.c.n == _p("b")))
-_FEED = compiled(
+FEED = compiled(
     select(_feed.c.position, _record.c.kind, _record.c.id, _feed.c.gone, _record.c.tail)
     .join_from(_feed, _record, _feed.c.record == _record.c.key)
     .where(_feed.c.scope == _p("a"), _feed.c.position > _p("b"))
@@ -251,7 +251,7 @@ class StoreReader:
 
     def feed(self, scope: str, after: int, rows_max: int) -> Sequence[tuple[int, str, str, str | None, bytes]]:
         identity = self._scope_id(scope)
-        return [] if identity is None else self._run(_FEED, (identity, after, rows_max)).fetchall()
+        return [] if identity is None else self._run(FEED, (identity, after, rows_max)).fetchall()
 
     def records(self, keys: Iterable[Key]) -> dict[Key, Record]:
         by_kind: dict[str, list[str]] = {}

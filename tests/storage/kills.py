@@ -32,6 +32,8 @@ PROCESSES = 3
 DATABASE_SHARE = 0.2
 """Of the kills, how many hit the database instead of a server."""
 
+LOOK_EVERY = 10
+
 Place = tuple[str, int, FactId]
 
 
@@ -119,7 +121,8 @@ def kill_servers_and_database(
                 victim.kill()
                 victim.bear(str(turn))
                 outcome.servers_killed += 1
-            outcome.lost += _lost(address, list(told))
+            if turn % LOOK_EVERY == 0 or kills <= 2 * LOOK_EVERY:  # a look reads all there is
+                outcome.lost += _lost(address, list(told))
             if outcome.lost:
                 break
             say(f"{turn + 1} kills, {len(told)} places acknowledged, 0 lost")
