@@ -545,8 +545,8 @@ class Replica:
 
     @property
     def waiting(self) -> int:
-        """Facts not yet stated by the server."""
-        return sum(own.n - own.stated for own in self.state.journals)
+        """Facts here that the server has not stated; what it stated, and forgot after it was deleted here, is here no more."""
+        return sum(own.n - max(own.stated, own.dropped) for own in self.state.journals)
 
     @property
     def sendable(self) -> int:

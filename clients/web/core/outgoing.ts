@@ -54,7 +54,7 @@ export async function compose(pocket: Pocket, signer: Signer, part: Part, asking
     checkpoint: last > own.stated ? await signer.checkpoint(own.id, last, head) : null,
     cursor: state.cursor,
     app: state.app,
-    waiting: total(state, "n") - total(state, "stated"),
+    waiting: waitingIn(state),
     oldest_s: await ageOfOldest(pocket, own, now_wall),
     ledger: state.ledger,
   }, lines.length);
@@ -64,6 +64,11 @@ export async function compose(pocket: Pocket, signer: Signer, part: Part, asking
 
 export function total(state: ReplicaState, member: "n" | "stated"): number {
   return state.journals.reduce((sum, own) => sum + own[member], 0);
+}
+
+/** Facts here that the server has not stated; what it stated, and forgot after it was deleted here, is here no more. */
+export function waitingIn(state: ReplicaState): number {
+  return state.journals.reduce((sum, own) => sum + own.n - Math.max(own.stated, own.dropped), 0);
 }
 
 /** Seconds since the oldest unstated line was written, by the phone's own clock. */

@@ -12,7 +12,7 @@ import type {
   ReplicaState, Row, Signer,
 } from "./facts";
 import { countNeedsYou, everyTicket, queueOf, type Sending, shown } from "./overlay";
-import { type Asking, compose, everyPart, nextPart, total } from "./outgoing";
+import { type Asking, compose, everyPart, nextPart, total, waitingIn } from "./outgoing";
 import {
   type Attachment, type Held, type Line, Overtaken, type PhotoForm, type Pocket, type Reader, type Role,
 } from "./pocket";
@@ -264,7 +264,7 @@ export class Replica {
     const { pocket, canary, committed } = this.around;
     return this.retried(async () => {
       const held = await this.held();
-      const waiting = total(held.state, "n") - total(held.state, "stated");
+      const waiting = waitingIn(held.state);
       const photos = (await pocket.photos()).filter((form) => form.received === null).length;
       const unsent = written === undefined ? waiting > 0 || photos > 0 : total(held.state, "n") !== written;
       if (unsent) throw new PhoneFault("unsent", undefined, { facts: waiting, photos });
@@ -283,7 +283,7 @@ export class Replica {
   /** Facts not yet stated by the server. */
   async waiting(): Promise<number> {
     const state = await this.state();
-    return total(state, "n") - total(state, "stated");
+    return waitingIn(state);
   }
 
   /** Facts still on the phone that the server contested or quarantined. */
@@ -295,7 +295,7 @@ export class Replica {
   standing(): Promise<{ heard_at: number; waiting: number; needsYou: number; forms: PhotoForm[] }> {
     return this.look(async (reader, state) => ({
       heard_at: state.heard_at,
-      waiting: total(state, "n") - total(state, "stated"),
+      waiting: waitingIn(state),
       needsYou: await countNeedsYou(reader),
       forms: await reader.photos(),
     }));
