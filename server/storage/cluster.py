@@ -117,8 +117,13 @@ class PostgresDatabase:
             raise Away(f"The database cannot be opened: {str(error.orig).splitlines()[0]}") from error
         self._session = Session(self.address, writer=True, opened=self._claim)
         transaction = PostgresTransaction(self._session, self.horizon)
-        with transaction.group():
-            pass  # opens the session, and with it the history
+        try:
+            with transaction.group():
+                pass  # opens the session, and with it the history
+        except Exception as error:
+            if not transaction.passing(error):
+                raise
+            raise Away("The connection to the database broke as it was made; try again.") from error
         self._listener = Listener(self.address, self)
         self._listener.heard.wait(CONNECT_TIMEOUT_S)
         return transaction

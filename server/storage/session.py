@@ -156,6 +156,9 @@ class Session:
             self._connection = connect(self._address)
             try:
                 self._opened(self)
+            except psycopg.OperationalError as error:
+                self._connection.close()
+                raise Away("The connection to the database broke as it was made; try again.") from error
             except BaseException:
                 self._connection.close()
                 raise

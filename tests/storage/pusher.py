@@ -17,7 +17,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 
 from server.storage.database import Database, database_of
-from server.storage.store import Away
+from server.storage.store import Away, StoreTransaction
 from server.storage.writer import Writer
 from sync.hub import Hub, NoRules, Receipt
 from sync.problems import Refused
@@ -31,7 +31,7 @@ NOTES = 5
 def push_for_ever(address: str, turn: str) -> None:
     """Phones of this turn push and push; a journal of an earlier turn is never touched again."""
     database = database_of(address)
-    transaction = database.open(lambda: f"k-{turn}-{time.monotonic_ns()}", lambda: NOON)
+    transaction = opened(database, turn)
     writer = Writer(Hub(Seals(), NoRules(), radius_ms=RADIUS_MS), transaction)
     phones = [new_phone(new_device(name)) for name in device_names(turn)]
     for count in itertools.count():
@@ -44,6 +44,15 @@ def push_for_ever(address: str, turn: str) -> None:
         waiting = list(phones)
         while waiting:
             waiting = push_all(database, writer, waiting)
+
+
+def opened(database: Database, turn: str) -> StoreTransaction:
+    """The writer, as soon as there is a database: it may be killed at this very moment."""
+    while True:
+        try:
+            return database.open(lambda: f"k-{turn}-{time.monotonic_ns()}", lambda: NOON)
+        except Away:
+            time.sleep(0.02)
 
 
 def push_all(database: Database, writer: Writer, phones: Sequence[Phone]) -> list[Phone]:
