@@ -295,7 +295,8 @@ class Replica:
         self._sending = None
 
     def _next_journal(self) -> JournalState:
-        return next((own for own in self.state.journals if own.stated < own.n and not own.torn), self.journal)
+        wanted = (own for own in self.state.journals if own.stated < own.n and (own.unsure or not own.torn))
+        return next(wanted, self.journal)
 
     def _head(self, own: JournalState, n: int) -> FactId:
         if n == own.n:
@@ -384,9 +385,12 @@ class Replica:
         return max(0, newly), False
 
     def _ask_again(self, known: JournalState) -> None:
-        """The server went back: what it said of this phone's other journals must be asked again, by head."""
+        """The server went back: what it said of this phone's other journals must be asked again, by head.
+
+        Of a torn one too: perhaps nobody but an unsigned word ever said that its beginning is lost.
+        """
         for own in self.state.journals:
-            if own is not known and own.n and not own.torn:
+            if own is not known and own.n:
                 own.stated, own.unsure = min(own.stated, own.dropped + 1 if own.dropped else 0), own.n
 
     def _own_head(self, own: JournalState, n: int) -> str | None:
@@ -522,9 +526,10 @@ class Replica:
     def _rewind(self, own: JournalState, heads: Iterable[Mapping[str, Any]]) -> None:
         own.unsure = 0
         known = [int(h["n"]) for h in heads if int(h["n"]) <= own.n and self._own_head(own, int(h["n"])) == h["head"]]
-        before, own.stated = own.stated, max(known, default=0)
+        before, was_torn = own.stated, own.torn
+        own.stated = max(known, default=0)
         own.durable = min(own.durable, own.stated)
-        if own.stated < before or not known:
+        if own.stated < before or (not known and not was_torn):  # that a torn one is still not known is no news
             self._ask_again(own)
 
     def prune(self, now_wall: int) -> int:

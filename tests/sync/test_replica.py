@@ -459,6 +459,26 @@ def _cut_to(scene: Scene, phone: Phone, n: int) -> Any:
     return world.store
 
 
+def test_a_journal_called_unknown_by_an_unsigned_word_goes_on_once_the_server_signs_what_it_has(
+    scene: Scene, phone: Phone
+) -> None:
+    for index in range(4):
+        note(phone, str(index))
+    phone.sync()
+    durable(scene, phone, 5)
+    phone.sync()
+    scene.wait(minutes=8 * DAY_MIN)
+    assert phone.replica.prune(scene.now) == 4
+    first, fact = phone.replica.journal, note(phone, "not sent yet")
+    phone.replica.request()
+    phone.replica.refused({"slug": "unknown-after", "heads": []}, phone.reading())
+    assert first.torn and phone.replica.journal is not first and phone.replica.waiting == 3
+    for _ in range(4):
+        phone.sync()
+    assert not first.torn and phone.replica.waiting == 0 and word(phone, fact) == Truth.HQ_HAS_IT
+    assert len(stored(scene, first.id)) == 6
+
+
 def test_a_server_older_than_its_own_promise_is_noticed_and_new_facts_go_on(scene: Scene, phone: Phone) -> None:
     empty = deepcopy(scene.store)
     empty._chains.pop(phone.replica.journal.id)

@@ -171,7 +171,7 @@ function keyOf(line: Body): Key {
 
 /** The oldest journal with something to send that can be sent, else the present one. */
 export function nextJournal(journals: readonly JournalState[]): JournalState {
-  return journals.find((own) => own.stated < own.n && !isTorn(own)) ?? journals[journals.length - 1]!;
+  return journals.find((own) => own.stated < own.n && (own.unsure > 0 || !isTorn(own))) ?? journals[journals.length - 1]!;
 }
 
 /** Do what a problem's repair data say about the journal that was asked for. */
@@ -186,9 +186,11 @@ async function rewind(draft: Draft, own: JournalState, heads: readonly { n: numb
   const known: number[] = [];
   for (const { n, head } of heads) if (n <= own.n && (await draft.headAt(own, n)) === head) known.push(n);
   const before = own.stated;
+  const wasTorn = isTorn(own);
   own.stated = Math.max(0, ...known);
   own.durable = Math.min(own.durable, own.stated);
-  if (own.stated < before || known.length === 0) draft.askAgain(own);
+  // That a torn one is still not known is no news.
+  if (own.stated < before || (known.length === 0 && !wasTorn)) draft.askAgain(own);
 }
 
 /** A new journal where the present one cannot go on; true when one began. */

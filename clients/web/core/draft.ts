@@ -71,10 +71,13 @@ export class Draft {
     await this.append("opening", {}, { device, member, app, why, ...previous }, reading);
   }
 
-  /** The server went back: what it said of this phone's other journals must be asked again, by head. */
+  /**
+   * The server went back: what it said of this phone's other journals must be asked again, by head. Of a torn one too:
+   * perhaps nobody but an unsigned word ever said that its beginning is lost.
+   */
   askAgain(known: JournalState): void {
     for (const own of this.state.journals) {
-      if (own === known || own.n === 0 || isTorn(own)) continue;
+      if (own === known || own.n === 0) continue;
       own.stated = Math.min(own.stated, own.dropped > 0 ? own.dropped + 1 : 0);
       own.unsure = own.n;
     }
