@@ -53,7 +53,10 @@ class Hardships:
     # -------------------------------------------------------------------------------------------------------------- roads
 
     def torn(self, handset: Handset) -> None:
-        """A request arrives cut, or with a byte of its lines changed: no line of it may be stored, and it is sent again."""
+        """A request arrives cut, or with a byte of its lines changed: no line of it may be stored, and it is sent again.
+
+        Cut means that more is missing than the line feed behind the last line: without that one, every line is still whole.
+        """
         world, chance = self.world, self.chance
         outgoing = self._request(handset)
         body, lines_at = outgoing.body, outgoing.body.index(b"\n") + 1
@@ -61,7 +64,7 @@ class Hardships:
             at = chance.randrange(lines_at, len(body))
             torn = body[:at] + bytes([body[at] ^ 1 << chance.randrange(8)]) + body[at + 1 :]
         else:
-            torn = body[: chance.randrange(len(body))]
+            torn = body[: chance.randrange(len(body) - 1)]
         before = world.machine.fact_ids()
         world.serve([torn])
         stored = world.machine.fact_ids() - before

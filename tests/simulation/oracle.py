@@ -145,8 +145,7 @@ def chains_hold(dump: Dump) -> Iterator[Violation]:
             yield Violation(2, f"line {line.n} of {line.chain} is stored twice")
         lines[line.chain][line.n] = (line.fact, line.raw)
     heads: dict[tuple[str, int], bytes] = {}
-    # A branch is named after its trunk, so trunks come first by length of name.
-    for chain in sorted(dump.chains, key=lambda c: (c["name"].count("~"), c["name"])):
+    for chain in _trunks_first(dump.chains):
         name, trunk = chain["name"], chain.get("trunk")
         n = trunk[1] if trunk else 0
         own = b"lamplighter/journal/1\n" + chain["journal"].encode()
@@ -164,6 +163,18 @@ def chains_hold(dump: Dump) -> Iterator[Violation]:
                 break
         if (n, _text(head)) != (chain["n"], chain["head"]):
             yield Violation(1, f"{name} claims {chain['n']} lines, and {n} follow each other")
+
+
+def _trunks_first(chains: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    waiting = {chain["name"]: chain for chain in chains}
+
+    def grown(name: str) -> Iterator[Mapping[str, Any]]:
+        if chain := waiting.pop(name, None):
+            yield from grown(chain["trunk"][0]) if chain.get("trunk") else ()
+            yield chain
+
+    for name in sorted(waiting):
+        yield from grown(name)
 
 
 def ledger_holds(dump: Dump) -> Iterator[Violation]:
