@@ -24,6 +24,7 @@ from server.archive.verify import Verified
 from server.commands import Office, Said
 from server.keys import KeyFault, Use
 from server.settings import BadSetting, load_settings
+from server.storage.migrate import Blocked, UnknownRevision
 from server.words import language, say
 from sync.problems import Refused
 
@@ -483,7 +484,7 @@ def main() -> None:
     _handset()
     try:
         app(standalone_mode=True)
-    except (Said, Refused, BadSetting, KeyFault, commands.Missing, OSError) as error:
+    except (Said, Refused, BadSetting, KeyFault, commands.Missing, UnknownRevision, Blocked, OSError) as error:
         err.print(f"[red]{error}[/red]")
         raise SystemExit(1) from error
 

@@ -115,7 +115,7 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> int:
     configure_log()
     allow_many_files()
     if several:
-        service.close()  # it could be opened, so every child can; and nobody forks beside threads
+        service.close()  # it could be opened, so every child can; and its threads are gone before anybody forks
     server = None if several else Server(service, pair=pair)
     listener = listen(settings)
     host, port = listener.getsockname()[:2]

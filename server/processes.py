@@ -1,7 +1,7 @@
 """Several server processes behind one listening socket, forked from one that has loaded everything: they share its memory.
 
 The first process only watches: it hands signals on, replaces a child that died, and takes all of them along when it ends, even
-by kill −9. Refuses to know what a child does. Fork before any thread begins.
+by kill −9. Refuses to know what a child does. Fork before any thread begins whose work a child would miss.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 import structlog
@@ -61,13 +62,16 @@ class Flock:
 
     def _hand_on(self, told: int, frame: FrameType | None) -> None:
         self._ending = True
-        for pid in self._children:
-            os.kill(pid, told)
+        for pid in list(self._children):
+            with suppress(ProcessLookupError):  # it has just ended, and nobody noted it yet
+                os.kill(pid, told)
 
     def _bear(self, index: int) -> None:
         pid = os.fork()
         if pid:
             self._children[pid] = (index, time.monotonic())
+            if self._ending:
+                os.kill(pid, signal.SIGTERM)  # the signal came while it was being born
             return
         status = 1
         try:

@@ -232,7 +232,7 @@ class Service:
             # The tickets first: told twice does no harm, told never would leave them waiting for bytes that are here.
             if untold:
                 self.writer.command([Command("photo_received", "system:photos", ticket, body, now) for ticket in untold])
-            self.writer.work(mark)
+            self.writer.work(mark, beside=True)
         self.derivation.submit(sha256)
 
     def _keep_house(self) -> None:
@@ -249,7 +249,7 @@ class Service:
         if result.outcome is Derived.FAILED:
             return  # ours to mend, not the picture's fault: it stays without details and is tried again
         details = json.dumps(asdict(result), default=str)
-        self.writer.work(lambda tx: Queries(tx).set_photo_details(sha256, details))
+        self.writer.work(lambda tx: Queries(tx).set_photo_details(sha256, details), beside=True)
 
     def _open_rating(self, sealed: Mapping[str, Any]) -> Mapping[str, Any]:
         text, kid = str(sealed["sealed"]), str(sealed["kid"])

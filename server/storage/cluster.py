@@ -103,6 +103,7 @@ class PostgresDatabase:
     def __init__(self, address: str) -> None:
         self.address = address
         self.horizon, self.roster = Horizon(), Roster()
+        self.go_deaf()  # until other processes can be heard
         self.incarnation = ""
 
     def there(self) -> bool:
@@ -116,14 +117,11 @@ class PostgresDatabase:
         except OperationalError as error:
             raise Away(f"The database cannot be opened: {str(error.orig).splitlines()[0]}") from error
         self._session = Session(self.address, writer=True, opened=self._claim)
+        self._looker = self.reader()
+        """The listener's own."""
         transaction = PostgresTransaction(self._session, self.horizon)
-        try:
-            with transaction.group():
-                pass  # opens the session, and with it the history
-        except Exception as error:
-            if not transaction.passing(error):
-                raise
-            raise Away("The connection to the database broke as it was made; try again.") from error
+        with transaction.group():
+            pass  # opens the session, and with it the history
         self._listener = Listener(self.address, self)
         self._listener.heard.wait(CONNECT_TIMEOUT_S)
         return transaction
@@ -134,23 +132,20 @@ class PostgresDatabase:
 
     def close(self) -> None:
         self._listener.stop()
+        self._looker.close()
         self._session.close()
 
     def look_ahead(self) -> None:
         """Read what there is, once, to hear only of changes afterwards."""
-        reader = self.reader()
-        with reader.snapshot():
-            self.horizon.begin(*reader.look_ahead())
-        reader.close()
+        with self._looker.snapshot():
+            self.horizon.begin(*self._looker.look_ahead())
         self.roster.forget()
         self.roster.deaf = False
 
     def look_again(self) -> None:
         """The office's own work was done elsewhere: people may have changed, or a new history begun."""
         self.roster.forget()
-        reader = self.reader()
-        self.incarnation = reader.incarnation
-        reader.close()
+        self.incarnation = self._looker.incarnation
 
     def go_deaf(self) -> None:
         """Trust nothing that word from other processes keeps true."""

@@ -77,10 +77,8 @@ class PostgresReader(StoreReader):
     def snapshot(self) -> Iterator[None]:
         try:
             self._begin_look()
-        except psycopg.OperationalError:
-            if not self._session.lost:
-                raise
-            self._begin_look()  # a connection that broke while nobody used it
+        except Away:
+            self._begin_look()  # a connection that broke while nobody used it is made anew
         try:
             yield
         finally:
@@ -126,9 +124,8 @@ class PostgresTransaction(StoreTransaction):
         self._records: dict[Key, tuple[int, bytes] | None] = {}
 
     def passing(self, error: BaseException) -> bool:
-        waited_for_each_other = (errors.DeadlockDetected, errors.SerializationFailure, errors.UniqueViolation)
-        broke = isinstance(error, psycopg.OperationalError) and self._session.lost
-        return broke or isinstance(error, (*waited_for_each_other, Interrupted))
+        in_the_way = (errors.DeadlockDetected, errors.SerializationFailure, errors.UniqueViolation, Interrupted)
+        return isinstance(error, in_the_way)
 
     # ------------------------------------------------------------------------------------------------------------- locks
 
@@ -229,9 +226,8 @@ class PostgresTransaction(StoreTransaction):
         self._tell()
         try:
             self._run("COMMIT")
-        except psycopg.OperationalError as error:
-            if not self._session.lost:
-                raise
+        except (psycopg.OperationalError, Away) as error:
+            self._session.close()  # whatever it was: the next connection knows what became of it
             if not self._landed():
                 raise Interrupted("The connection broke before the commit took place.") from error
 

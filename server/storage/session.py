@@ -40,6 +40,8 @@ _NOTICE_US = (
 )
 """And how soon the database notices that of us: until then our locks would keep every other process waiting."""
 
+_ITS_TROUBLE = ("53", "57", "58")
+"""SQLSTATE classes of what is neither ours nor the caller's fault: no room left, told to stop, a disk that fails."""
 _NEVER_OFF = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 _ORIGIN = "SELECT system_identifier::text || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8) FROM pg_control_system()"
 
@@ -48,8 +50,8 @@ DatabaseRefused = psycopg.Error
 """What the engine raises for a statement it will not carry out."""
 
 
-class Interrupted(Exception):
-    """The connection broke inside a transaction that did not take place; it may be begun anew."""
+class Interrupted(Away):
+    """The writer's connection broke inside a transaction that did not take place; it may be begun anew."""
 
 
 # ------------------------------------------------------------------------------------------------------------- connections
@@ -58,7 +60,7 @@ class Interrupted(Exception):
 class Session:
     """One connection that opens itself again after it broke; statements are those of the store, with `?` for parameters.
 
-    Raises: `Away` when the database cannot be reached, or the connection broke inside a transaction of a reader.
+    Raises: `Away` when the database cannot be reached or is in trouble, `Interrupted` when the writer's connection broke.
     """
 
     def __init__(self, address: str, *, writer: bool, opened: Callable[[Session], None] = lambda session: None) -> None:
@@ -83,10 +85,8 @@ class Session:
             return connection.execute(spoken(statement), parameters, binary=True)
         except psycopg.OperationalError as error:
             self._give_up_spoilt(error)
-            if not self.lost:
+            if within or not self.lost:
                 raise
-            if within:
-                raise error if self._writer else Away("The connection to the database broke; try again.") from error
         return self._ready().execute(spoken(statement), parameters, binary=True)
 
     def executemany(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
@@ -116,6 +116,11 @@ class Session:
             yield
         except psycopg.OperationalError as error:
             self._give_up_spoilt(error)
+            if self.lost:
+                broke = "The connection to the database broke; try again."
+                raise Interrupted(broke) if self._writer else Away(broke) from error
+            if (error.sqlstate or "")[:2] in _ITS_TROUBLE:
+                raise Away("The database is in trouble; what you have is safe with you, try again shortly.") from error
             raise
         finally:
             if outermost:
@@ -169,6 +174,11 @@ class _Patience:
     """One thread that ends the wait of sessions whose server fell silent: half-open lines, pools that hang."""
 
     def __init__(self) -> None:
+        self.begin_anew()
+        os.register_at_fork(after_in_child=self.begin_anew)
+
+    def begin_anew(self) -> None:
+        """A forked process has none of its parent's sessions and threads."""
         self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
         self._turn = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -176,7 +186,7 @@ class _Patience:
     def watch(self, session: Session) -> None:
         with self._turn:
             self._sessions.add(session)
-            if self._thread is None or not self._thread.is_alive():  # a forked process has none
+            if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="patience", daemon=True)
                 self._thread.start()
 

@@ -29,13 +29,15 @@ ATTEMPTS_MAX = 5
 class Job:
     """A push, a list of commands, the office's own work on tables, or what is done aside; exactly one of them.
 
-    `refers`: the work changes what reference records are made of. `asked`: what the watch wants to remember of who asked.
+    `refers`: the work changes what reference records are made of. `beside`: it changes rows of its own alone.
+    `asked`: what the watch wants to remember of who asked.
     """
 
     push: Push | None = None
     commands: Sequence[Command] | None = None
     work: Callable[[StoreTransaction], Any] | None = None
     refers: bool = False
+    beside: bool = False
     asked: object = None
     aside: Callable[[], Any] | None = None
     """Done between two groups, in no transaction."""
@@ -95,12 +97,14 @@ class Writer:
         position: int = self._submit(Job(commands=commands)).result()
         return position
 
-    def work(self, work: Callable[[StoreTransaction], Any], *, refers: bool = False) -> Any:
+    def work(self, work: Callable[[StoreTransaction], Any], *, refers: bool = False, beside: bool = False) -> Any:
         """Run the office's own statements in a transaction of the writer's and return their result.
 
         `refers`: afterwards every reference record is made anew from the tables; what did not change moves nothing.
+        `beside`: neither people nor rows that others decide by are touched, so other processes may commit meanwhile and
+        need not hear of it.
         """
-        return self._submit(Job(work=work, refers=refers)).result()
+        return self._submit(Job(work=work, refers=refers, beside=beside)).result()
 
     def scrub(self) -> None:
         """Leave nothing of what was deleted in the database's file; everything that is to be written waits meanwhile."""
@@ -184,11 +188,12 @@ class Writer:
     def _write(self, group: Sequence[Job], through: Callable[[Any], Any]) -> list[Any]:
         pushes = [job.push for job in group if job.push is not None]
         commands = [job.commands for job in group if job.commands is not None]
-        with self._transaction.group(alone=any(job.work is not None for job in group)) as tx:
+        alone = any(job.work is not None and not job.beside for job in group)
+        with self._transaction.group(alone=alone) as tx:
             results = {id(job): job.work(tx) for job in group if job.work is not None}
             reference = self._reference(tx) if any(job.refers for job in group) else ()
             receipts, positions = self._hub.commit(through(tx), pushes, commands, reference)
-        if results:
+        if alone:
             self._people_changed()  # the office's own work is what changes people
         waiting_receipts, waiting_positions = iter(receipts), iter(positions)
         answers: list[Any] = []

@@ -16,7 +16,7 @@ import pytest
 from server.storage import migrate
 from server.storage.cluster import PostgresDatabase, grant
 from server.storage.session import Session, libpq_address
-from server.storage.store import Away
+from server.storage.store import Away, StoreTransaction
 from server.storage.writer import Writer
 from sync.hub import Hub, NoRules, Push, Receipt
 from sync.problems import Refused
@@ -314,6 +314,30 @@ def test_a_commit_whose_answer_was_lost_counts_exactly_once(bare_postgres: str, 
         assert len(chains[phone.replica.state.journals[0].id]) == 2 and len(chains["office"]) == 4
 
 
+def test_connections_an_operator_ends_are_made_anew_and_what_was_under_way_is_done_once(bare_postgres: str) -> None:
+    with processes(bare_postgres, 1) as (server,):
+        server.writer.command(opening("t1"))
+        ended, device = 0, new_device("p1")
+
+        def work(tx: StoreTransaction) -> None:
+            nonlocal ended
+            enrol(tx, device)
+            if not ended:
+                ended = end_connections(bare_postgres)
+
+        server.writer.work(work)
+        assert ended > 1
+        reader = server.database.reader()
+        with pytest.raises(Refused, match="busy"), reader.snapshot():
+            end_connections(bare_postgres)
+            reader.device("p1")
+        assert server.writer.command(opening("t2")) == reader.position
+        reader.close()
+        session = Session(bare_postgres, writer=False)
+        assert session.execute("SELECT count(*) FROM device WHERE id = 'p1'").fetchone() == (1,)
+        session.close()
+
+
 def test_while_the_database_is_away_everything_is_refused_as_busy_and_goes_on_when_it_is_back() -> None:
     with Postgres().create() as postgres, processes(postgres.address(postgres.new_database()), 1) as (server,):
         server.writer.command(opening("t1"))
@@ -371,6 +395,13 @@ def test_whatever_was_acknowledged_before_a_kill_of_a_server_or_of_the_database_
         outcome = kill_servers_and_database(postgres, kills=12, seed=3)
     assert outcome.lost == [] and outcome.servers_killed and outcome.databases_killed
     assert outcome.acknowledged > 12
+
+
+def end_connections(address: str) -> int:
+    """How many there were, but for the one that ends them."""
+    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    with psycopg.connect(libpq_address(address), autocommit=True) as operator:
+        return len(operator.execute(f"SELECT pg_terminate_backend(pid) {others}").fetchall())
 
 
 def caught_up(primary: Postgres, standby: Postgres) -> None:
