@@ -93,13 +93,13 @@ def turn_of(writes: Sequence[Write], ticket: str, fence: int) -> Turn | None:
 
 @dataclass(slots=True)
 class _Visit:
-    """A visit as its facts tell it: `turns` are the (ticket, fence) they were recorded under."""
+    """A visit as its facts tell it: `turns` are the (ticket, fence) they were recorded under, `crews` who recorded them."""
 
-    crew: str | None
     begun: int
     ended: int
     on_site: int | None = None
     turns: set[tuple[str, int]] = field(default_factory=set)
+    crews: set[str | None] = field(default_factory=set)
 
 
 def _visits(writes: Iterable[Write]) -> dict[str, _Visit]:
@@ -107,9 +107,10 @@ def _visits(writes: Iterable[Write]) -> dict[str, _Visit]:
     for write in writes:
         if write.visit is None or write.side is not Side.FIELD:
             continue
-        visit = visits.setdefault(write.visit, _Visit(write.crew, write.at, write.at))
+        visit = visits.setdefault(write.visit, _Visit(write.at, write.at))
         visit.begun, visit.ended = min(visit.begun, write.at), max(visit.ended, write.at)
         visit.turns.add((write.ticket or "", write.fence))
+        visit.crews.add(write.crew)
         if write.kind == "arrival":
             visit.on_site = write.at if visit.on_site is None else min(visit.on_site, write.at)
     return visits
@@ -125,7 +126,7 @@ def _bound(visits: Mapping[str, _Visit], ticket: str, fence: int, crew: str | No
     found = [name for name, visit in visits.items() if (ticket, fence) in visit.turns]
     if not found:
         # Told by phone: the crew recorded under a number it typed in, and so under no assignment.
-        found = [name for name, visit in visits.items() if visit.crew == crew and _told(visit, ticket)]
+        found = [name for name, visit in visits.items() if crew in visit.crews and _told(visit, ticket)]
     begun = [name for name in found if visits[name].begun <= at]
     if begun:
         return max(begun, key=lambda name: (visits[name].begun, name))
@@ -137,14 +138,14 @@ def _told(visit: _Visit, ticket: str) -> bool:
 
 
 def _assignment(writes: Iterable[Write], ticket: str, fence: int) -> Write | None:
-    for write in writes:
-        if write.ticket != ticket:
-            continue
-        if write.side is Side.OFFICE and "crew" in write.body and write.body.get("fence") == fence:
-            return write
-        if write.kind == "raised" and fence == 0:
-            return write
-    return None
+    found = [write for write in writes if write.ticket == ticket and _assigns(write, fence)]
+    return min(found, key=lambda write: (write.at, write.fact), default=None)
+
+
+def _assigns(write: Write, fence: int) -> bool:
+    if write.side is Side.OFFICE:
+        return "crew" in write.body and write.body.get("fence") == fence
+    return write.kind == "raised" and fence == 0
 
 
 # ------------------------------------------------------------------------------------------------------------ what a form holds

@@ -216,6 +216,22 @@ def test_the_order_in_which_facts_arrive_changes_nothing(scene: Scene) -> None:
         assert place_ratings(order) == wanted
 
 
+def test_a_told_visit_that_two_crews_recorded_is_found_in_any_order(scene: Scene) -> None:
+    phone, other = scene.phone("a"), scene.phone("b", crew="B")
+    scene.ticket("t1", crew=None, number="WO-7")
+    scene.office("told_by_phone", "t1", crew="A", reason="no signal")
+    phone.record("raised", "mine", set={}, told_number="WO-7")
+    work(phone, "mine", "v1", "departure")
+    phone.sync()
+    scene.office("assigned", "t1", crew="B")
+    work(other, "mine", "v1", "arrival", "finish")
+    other.sync()
+    own(scene, "t1")
+    writes = record_of(scene, "t1").writes
+    assert told(scene) == [(OWN, "v1", "counts", 5)]
+    assert place_ratings(writes) == place_ratings(list(reversed(writes)))
+
+
 def test_the_path_is_of_the_present_assignment_and_comes_with_a_crew(scene: Scene) -> None:
     scene.ticket("t1", crew=None)
     assert "rating_path" not in scene.view("t1")
