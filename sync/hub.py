@@ -236,7 +236,9 @@ class Hub:
     ) -> Iterator[bytes]:
         """The page of changes of a device: as much as it asked for, at most `limit_bytes`."""
         limit = min(envelope.limit_bytes, limit_bytes)
-        yield from pull(reader, device.scopes, envelope.cursor, limit, after_s=after_s, jitter_s=jitter_s)
+        yield from pull(
+            reader, device.scopes, envelope.cursor, limit, after_s=after_s, jitter_s=jitter_s, mark=envelope.mark
+        )
 
 
 def pull(
@@ -247,13 +249,15 @@ def pull(
     *,
     after_s: int = 30,
     jitter_s: int = 90,
+    mark: str | None = None,
 ) -> Iterator[bytes]:
     """Rows of these scopes after a cursor, as lines of bytes; the last line is the end with the cursor to use next.
 
     A cursor counts in this history, and in an earlier one up to where that was left. Any other starts again at 0, announced
     by a `from` row so that the device marks and sweeps instead of wiping. Cutting it to the fork would not do: what the
     lost history took away from a device would never be given back. The end repeats the cursor the page goes on from
-    (`since`): a device applies it only there, so a reply that was overtaken by another can do no harm.
+    (`since`): a device applies it only there, so a reply that was overtaken by another can do no harm. Where nothing is new,
+    the device's own mark of that cursor says the same.
     """
     incarnation, newest = reader.incarnation, reader.position
     starts, told = _starts(reader, cursor, incarnation, newest)
@@ -278,14 +282,14 @@ def pull(
                 break
         reached[scope] = position
         more = more or left <= 0
-    yield _end(cursor, {incarnation: reached}, after_s, jitter_s, more=more)
+    yield _end(cursor, {incarnation: reached}, after_s, jitter_s, more=more, mark=mark)
 
 
 def empty_page(
     incarnation: str,
     newest: Mapping[str, int],
     scopes: Sequence[Scope],
-    cursor: Mapping[str, Mapping[str, int]],
+    envelope: Envelope,
     *,
     after_s: int = 30,
     jitter_s: int = 90,
@@ -295,18 +299,22 @@ def empty_page(
     `newest` holds the last position of each scope, and under "" the last of all. It may lag a commit that has just ended:
     the device then hears of it next time, as if it had asked a moment earlier.
     """
+    cursor = envelope.cursor
     told = cursor.get(incarnation)
     if told is None or len(cursor) != 1 or len(told) != len(scopes):
         return None
     last = newest.get("", 0)
     if all(newest.get(scope, 0) <= told.get(scope, -1) <= last for scope in scopes):
-        return _end(cursor, cursor, after_s, jitter_s, more=False)
+        return _end(cursor, cursor, after_s, jitter_s, more=False, mark=envelope.mark)
     return None
 
 
-def _end(since: Mapping[str, Any], cursor: Mapping[str, Any], after_s: int, jitter_s: int, *, more: bool) -> bytes:
-    end = {"end": True, "since": since, "cursor": cursor, "more": more, "after_s": after_s, "jitter_s": jitter_s}
-    return wire.encode(end) + b"\n"
+def _end(
+    since: Mapping[str, Any], cursor: Mapping[str, Any], after_s: int, jitter_s: int, *, more: bool, mark: str | None
+) -> bytes:
+    """An idle look is answered so often that its end is kept short for whoever sent a mark of the cursor."""
+    where = {"since": since, "cursor": cursor} if mark is None or since != cursor else {"mark": mark}
+    return wire.encode({"end": True, **where, "more": more, "after_s": after_s, "jitter_s": jitter_s}) + b"\n"
 
 
 def _starts(

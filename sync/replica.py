@@ -277,6 +277,7 @@ class Replica:
             waiting=self.waiting,
             oldest_s=max(0, (now_wall - oldest) // 1000) if oldest and now_wall else 0,
             ledger=self.state.ledger,
+            mark=wire.mark_of(self.state.cursor),
         )
         body = b"\n".join([wire.write_envelope(envelope, len(rows)), *(raw for _, _, raw in rows), b""])
         self._sending = (own.id, first, last)
@@ -317,13 +318,14 @@ class Replica:
         stated, regressed = self._take_statement(reply.statement, asked, reading)
         problem = reply.problem
         changed: list[Key] = []
-        overtaken = reply.end is not None and reply.end.get("since") != self.state.cursor
-        if reply.end is not None and not overtaken and self._is_for_us(reply.statement):
+        end = self._where(reply.end)
+        overtaken = end is not None and end.get("since") != self.state.cursor
+        if end is not None and not overtaken and self._is_for_us(reply.statement):
             with self._pocket.transaction():
-                changed = self._apply_rows(reply.rows, str(next(iter(reply.end["cursor"]), "")))
-                if not reply.end.get("more"):
+                changed = self._apply_rows(reply.rows, str(next(iter(end["cursor"]), "")))
+                if not end.get("more"):
                     changed += self._sweep()
-                self.state.cursor = {k: dict(v) for k, v in reply.end["cursor"].items()}
+                self.state.cursor = {k: dict(v) for k, v in end["cursor"].items()}
                 self._purge()
                 self._save()
         forked = self._repair(problem, asked, reading) or self._begin_again(reading)
@@ -331,13 +333,20 @@ class Replica:
         return Applied(
             stated,
             len(changed),
-            bool(reply.end and reply.end.get("more")) or overtaken,
-            reply.end is not None,
+            bool(end and end.get("more")) or overtaken,
+            end is not None,
             problem,
             forked,
             regressed,
             tuple(dict.fromkeys(changed)),
         )
+
+    def _where(self, end: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """The end of a page with the cursor that its mark stands for; a mark of another cursor stands for none."""
+        if end is None or "cursor" in end:
+            return end
+        cursor = self.state.cursor if end["mark"] == wire.mark_of(self.state.cursor) else None
+        return {**end, "since": cursor, "cursor": cursor}
 
     def _is_for_us(self, jws: str | None) -> bool:
         statement = self._signer.statement(jws) if isinstance(jws, str) else None

@@ -8,8 +8,10 @@ is read a second time by a slow and strict reader.
 from __future__ import annotations
 
 import json
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -22,6 +24,7 @@ from sync.problems import Refused
 from sync.store import Chain
 
 WIRE_VERSION = 1
+MARK_CHARACTERS = 8
 DEPTH_MAX = 16
 NUMBER_MAX = 2**53
 _HEADER = frozenset(["n", "kind", "v", "ticket", "visit", "fence", "base", "wall", "mono", "boot", "anchor", "salt"])
@@ -42,7 +45,10 @@ class Quarantine:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """First line of a sync request (protocol §2). `cursor` maps incarnation → scope → position."""
+    """First line of a sync request (protocol §2). `cursor` maps incarnation → scope → position.
+
+    `mark` stands for the cursor where nothing is new: the end then repeats it alone (`mark_of`; None: the device knows none).
+    """
 
     journal: str
     n: int
@@ -58,6 +64,7 @@ class Envelope:
     free_mb: int | None = None
     persisted: bool | None = None
     ledger: int = 0
+    mark: str | None = None
 
 
 class _Unfit(Exception):
@@ -324,6 +331,7 @@ _ENVELOPE_MEMBERS = frozenset(
         "oldest_s",
         "free_mb",
         "persisted",
+        "mark",
     ]
 )
 
@@ -369,6 +377,7 @@ def _as_envelope(raw: bytes, line_count: int) -> Envelope:
         free_mb=line.get("free_mb") if type(line.get("free_mb")) is int else None,
         persisted=line.get("persisted") if type(line.get("persisted")) is bool else None,
         ledger=_integer(line, "ledger", 0, 2**53) if "ledger" in line else 0,
+        mark=_mark(line.get("mark")),
     )
 
 
@@ -384,6 +393,18 @@ def _cursor(value: Any) -> Mapping[str, Mapping[str, int]]:
     return value
 
 
+def _mark(value: Any) -> str | None:
+    if value is None or (isinstance(value, str) and len(value) <= MARK_CHARACTERS and value.isascii()):
+        return value
+    raise _Unfit("bad-field", f"mark must be at most {MARK_CHARACTERS} ASCII characters")
+
+
+def mark_of(cursor: Mapping[str, Mapping[str, int]]) -> str:
+    """A short name of a cursor, for the device that made it: nobody else needs to come to the same."""
+    text = json.dumps(cursor, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return urlsafe_b64encode(sha256(text.encode()).digest())[:MARK_CHARACTERS].decode()
+
+
 def write_envelope(envelope: Envelope, line_count: int) -> bytes:
     """The first line of a request."""
     line: dict[str, Any] = {"v": WIRE_VERSION, "app": envelope.app, "journal": envelope.journal}
@@ -394,6 +415,7 @@ def write_envelope(envelope: Envelope, line_count: int) -> bytes:
     line |= {name: value for name, value in optional.items() if value is not None}
     line |= {"cursor": envelope.cursor, "limit_bytes": envelope.limit_bytes, "waiting": envelope.waiting}
     line |= {"oldest_s": envelope.oldest_s, "ledger": envelope.ledger}
+    line |= {"mark": envelope.mark} if envelope.mark is not None else {}
     return encode(line)
 
 
@@ -402,7 +424,10 @@ def write_envelope(envelope: Envelope, line_count: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a device reads: the statement, rows of the page, and its end. `end` is None when the reply was cut."""
+    """What a device reads: the statement, rows of the page, and its end. `end` is None when the reply was cut.
+
+    An end with a mark in place of a cursor says that nothing is new since the cursor of that mark.
+    """
 
     statement: str | None
     rows: tuple[Mapping[str, Any], ...]
@@ -426,9 +451,13 @@ def parse_reply(body: bytes) -> Reply:
         elif "scope" in line:
             rows.append(line)
         elif "problem" in line or "end" in line:
-            end, problem = (line if isinstance(line.get("cursor"), dict) else None), line.get("problem")
-            return Reply(statement, tuple(rows), end, problem if isinstance(problem, dict) else None)
+            problem = line.get("problem")
+            return Reply(statement, tuple(rows), _page_end(line), problem if isinstance(problem, dict) else None)
     return Reply(statement, tuple(rows), None, None)
+
+
+def _page_end(line: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    return line if isinstance(line.get("cursor"), dict) or isinstance(line.get("mark"), str) else None
 
 
 def record_tail(kind: str, identity: str, view: Mapping[str, Any]) -> bytes:

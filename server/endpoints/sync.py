@@ -54,7 +54,7 @@ class Sync:
         spread = service.storm.spread()
         newest = service.newest
         if newest is not None:
-            nothing_new = empty_page(service.incarnation, newest, push.device.scopes, envelope.cursor, **spread)
+            nothing_new = empty_page(service.incarnation, newest, push.device.scopes, envelope, **spread)
             if nothing_new is not None:
                 return head + nothing_new
         reader = self._reader()

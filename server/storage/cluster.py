@@ -64,7 +64,9 @@ class Listener:
                 self.heard.set()
             for notice in connection.notifies(timeout=0.5):
                 word = json.loads(notice.payload)
-                self._database.horizon.advance(word["newest"], word["ledger"])
+                # A process of the release before names no journals.
+                journals = None if word["people"] else word.get("journals")
+                self._database.horizon.advance(word["newest"], word["ledger"], journals)
                 if word["people"]:
                     self._database.look_again()
                 if self._stopped.is_set():
@@ -170,4 +172,6 @@ class PostgresDatabase:
                 self.incarnation = (newest_history(tx) or ("", None))[0]
             self.go_deaf()
         else:
+            if self.incarnation not in ("", found[0]):
+                self.go_deaf()  # what is remembered is of the history before
             self.incarnation = found[0]

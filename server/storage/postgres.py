@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,8 +34,8 @@ from sync.store import Chain, Effects
 SETTLE_S = 10.0
 """How long to ask what became of a commit whose answer was lost."""
 CHANNEL = "lamplighter"
-PAYLOAD_SCOPES = 100
-"""Scopes told of in one notification; PostgreSQL takes 8,000 bytes."""
+PAYLOAD_BYTES = 7_000
+"""Names told of in one notification; with all around them it must stay under PostgreSQL's 8,000 bytes."""
 
 _GATE, _FEED = 0x4C414D50_00000001, 0x4C414D50_00000002
 _LOCK_JOURNALS = "SELECT key FROM journal WHERE journal = ANY(?) ORDER BY key FOR NO KEY UPDATE"
@@ -67,9 +67,8 @@ class PostgresReader(StoreReader):
     BEGIN_LOOK = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
     def __init__(self, session: Session, roster: Roster | None = None, horizon: Horizon | None = None) -> None:
-        super().__init__(session, roster)
+        super().__init__(session, roster, horizon)
         self._session = session
-        self._horizon = horizon
         self._head: tuple[str, int] | None = None
         """(incarnation, position) of the moment that is looked at."""
 
@@ -233,12 +232,11 @@ class PostgresTransaction(StoreTransaction):
 
     def _tell(self) -> None:
         """Word to the other processes of what this commit changes; they hear it when it is visible, and never without it."""
-        if not self._moved and not self._alone:
+        if not (self._moved or self._journals or self._alone):
             return
-        moved = list(self._moved.items())
         ledger = self.edge() if self._ledger is not None else None
-        for at in range(0, max(1, len(moved)), PAYLOAD_SCOPES):
-            word = {"newest": dict(moved[at : at + PAYLOAD_SCOPES]), "people": self._alone, "ledger": ledger}
+        for newest, journals in _words(self._moved, sorted(self._journals)):
+            word = {"newest": newest, "journals": journals, "people": self._alone, "ledger": ledger}
             self._run("SELECT pg_notify(?, ?)", (CHANNEL, json.dumps(word, separators=(",", ":"))))
 
     def _landed(self) -> bool:
@@ -265,3 +263,20 @@ class PostgresTransaction(StoreTransaction):
 
 def _columns(keys: Sequence[Key]) -> tuple[list[str], list[str]]:
     return [kind for kind, _ in keys], [identity for _, identity in keys]
+
+
+def _words(newest: Mapping[str, int], journals: Sequence[str]) -> Iterator[tuple[dict[str, int], list[str]]]:
+    """As many of these at a time as a notification takes; once even if there are none."""
+    some: tuple[dict[str, int], list[str]] = ({}, [])
+    room_bytes = PAYLOAD_BYTES
+    for name, position in [*newest.items(), *((journal, None) for journal in journals)]:
+        takes_bytes = len(json.dumps([name, position]))
+        if takes_bytes > room_bytes:
+            yield some
+            some, room_bytes = ({}, []), PAYLOAD_BYTES
+        room_bytes -= takes_bytes
+        if position is None:
+            some[1].append(name)
+        else:
+            some[0][name] = position
+    yield some

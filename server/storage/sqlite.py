@@ -93,7 +93,7 @@ class SqliteDatabase:
 
     def reader(self) -> StoreReader:
         """A reader of one's own, for one thread."""
-        return StoreReader(connect(self.path, writer=False), self.roster)
+        return StoreReader(connect(self.path, writer=False), self.roster, self.horizon)
 
     def close(self) -> None:
         self._connection.close()

@@ -10,6 +10,7 @@ import json
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from typing import Any, Protocol
 
@@ -87,6 +88,8 @@ _PUT_NUMBER = upsert(t.TicketNumber, "number")
 _DROP_FEED = compiled(_feed.delete().where(_feed.c.scope == _p("a"), _feed.c.position == _p("b")))
 
 AWAY_RETRY_S = 5
+JOURNALS_MAX = 20_000
+"""Journals a horizon remembers, each about a kilobyte; the one read first is forgotten first."""
 
 
 class Rows(Protocol):
@@ -123,32 +126,62 @@ class Away(Refused):
 
 
 class Horizon:
-    """What was last committed, for whoever asks without a query: the newest position of each scope, and the ledger.
+    """What was last committed, for whoever asks without a query: the newest position of each scope, the ledger, and how far
+    the journals go that somebody asked about.
 
     It may lag a commit that has just ended. While it is not `known`, ask the database.
     """
 
     def __init__(self) -> None:
         self.known = True
+        self.generation = 0
+        """Of what is known of journals: what was read before a commit is not kept after it."""
         self.newest: dict[str, int] = {}
         """By scope; of all under ""."""
         self.ledger: tuple[int, str] = (0, "")
         """(size, root)"""
+        self._journals: dict[str, Chain] = {}
         self._turn = threading.Lock()
 
     def begin(self, newest: Mapping[str, int], ledger: tuple[int, str]) -> None:
         """Start anew from what the database holds."""
         with self._turn:
             self.newest, self.ledger, self.known = dict(newest), ledger, True
+            self._forget_journals()
 
-    def advance(self, newest: Mapping[str, int], ledger: tuple[int, str] | None) -> None:
-        """A commit, maybe an older one than the last heard of."""
+    def advance(
+        self, newest: Mapping[str, int], ledger: tuple[int, str] | None, journals: Iterable[str] | None = None
+    ) -> None:
+        """A commit, maybe an older one than the last heard of; of these journals, or nobody knows of which."""
         with self._turn:
+            if journals is None:
+                self._forget_journals()
+            else:
+                self.generation += 1
+                for journal in journals:
+                    self._journals.pop(journal, None)
             for scope, position in newest.items():
                 if position > self.newest.get(scope, 0):
                     self.newest[scope] = position
             if ledger is not None and ledger[0] > self.ledger[0]:
                 self.ledger = (ledger[0], ledger[1])
+
+    def journal(self, journal: str) -> Chain | None:
+        """How far a journal without branches goes, if it is remembered."""
+        known = self._journals.get(journal) if self.known else None
+        return None if known is None else replace(known, known=known.known.copy())
+
+    def keep(self, generation: int, chain: Chain) -> None:
+        """Remember what was read when this generation began."""
+        with self._turn:
+            if generation == self.generation:
+                if len(self._journals) >= JOURNALS_MAX:
+                    del self._journals[next(iter(self._journals))]
+                self._journals[chain.journal] = replace(chain, known=chain.known.copy())
+
+    def _forget_journals(self) -> None:
+        self.generation += 1
+        self._journals = {}
 
 
 class Roster:
@@ -180,8 +213,9 @@ class Roster:
 class StoreReader:
     """A look at the store over one connection; use one per thread."""
 
-    def __init__(self, connection: Connection, roster: Roster | None = None) -> None:
+    def __init__(self, connection: Connection, roster: Roster | None = None, horizon: Horizon | None = None) -> None:
         self._roster = roster
+        self._horizon = horizon
         self._connection = connection
         self._run = connection.execute
         self._scope_ids: dict[str, int] = {}
@@ -243,6 +277,18 @@ class StoreReader:
         )
 
     def chains(self, journal: str) -> list[Chain]:
+        horizon = self._horizon
+        if horizon is None or self._connection.in_transaction:  # a snapshot shows journals as they were
+            return self._read_chains(journal)
+        generation, known = horizon.generation, horizon.journal(journal)
+        if known is not None:
+            return [known]
+        found = self._read_chains(journal)
+        if len(found) == 1:
+            horizon.keep(generation, found[0])
+        return found
+
+    def _read_chains(self, journal: str) -> list[Chain]:
         return [chain_of(key, doc) for key, doc in self._run(_CHAINS, (journal,))]
 
     def head_at(self, chain: Chain, n: int) -> FactId | None:
@@ -313,6 +359,7 @@ class StoreTransaction(StoreReader):
         self._taken = 0
         self._ledger: Ledger | None = None
         self._moved: dict[str, int] = {}
+        self._journals: set[str] = set()
 
     @contextmanager
     def group(self, *, alone: bool = False) -> Iterator[StoreTransaction]:
@@ -324,13 +371,14 @@ class StoreTransaction(StoreReader):
             self._run("ROLLBACK")  # the last group's own rollback failed
         self._record_keys.clear()
         self._moved.clear()
+        self._journals.clear()
         self._taken = 0
         self._begin(alone=alone)
         try:
             yield self
             ledger = self.edge() if self._ledger is not None else None
             self._commit()
-            self.horizon.advance(self._moved, ledger)
+            self.horizon.advance(self._moved, ledger, None if alone else self._journals)
         except BaseException:
             self._forget()
             if self._connection.in_transaction:
@@ -383,6 +431,7 @@ class StoreTransaction(StoreReader):
     def apply(self, effects: Effects) -> None:
         """Bulk statements only, each table once."""
         many = self.executemany
+        self._journals |= {chain.journal for chain in effects.chains}
         for chain in effects.chains:
             chain.key = chain.key or self._new_key("journal", _journal.c.key)
         many(_PUT_JOURNAL, [(c.key, c.journal, c.name, c.device, c.n, wire.dump_chain(c)) for c in effects.chains])

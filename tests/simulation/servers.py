@@ -22,7 +22,7 @@ from sqlmodel import SQLModel, create_engine
 from server.storage import tables as t
 from server.storage.sql import insert_all
 from server.storage.sqlite import connect
-from server.storage.store import StoreReader, StoreTransaction, begin_history, device_row
+from server.storage.store import Horizon, StoreReader, StoreTransaction, begin_history, device_row
 from sync import wire
 from sync.memory import MemoryStore
 from sync.store import Device, Effects, Reader, Transaction
@@ -175,11 +175,12 @@ class SqliteMachine:
     def start(self) -> None:
         """A new process over the same file."""
         self._wire = _Wire(connect(self._path, writer=True))
-        self._transaction = StoreTransaction(cast(sqlite3.Connection, self._wire))
+        self._horizon = Horizon()
+        self._transaction = StoreTransaction(cast(sqlite3.Connection, self._wire), self._horizon)
         self._bent = self._bend(self._transaction)
 
     def reader(self) -> StoreReader:
-        return StoreReader(cast(sqlite3.Connection, self._wire))
+        return StoreReader(cast(sqlite3.Connection, self._wire), horizon=self._horizon)
 
     @contextmanager
     def group(self, fuse: Fuse | None = None) -> Iterator[Transaction]:
@@ -232,7 +233,7 @@ class SqliteMachine:
 
     def promise(self, durable: Mapping[str, int]) -> None:
         """What a verified backup lets the server say: every chain up to there survives a restore."""
-        with self._transaction.group() as tx:
+        with self._transaction.group(alone=True) as tx:
             for key, doc in tx.run("SELECT key, doc FROM journal ORDER BY key").fetchall():
                 chain = wire.load_chain(doc)
                 chain.durable = durable.get(chain.name, 0)

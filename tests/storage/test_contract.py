@@ -17,7 +17,7 @@ import pytest
 from server.storage.postgres import PostgresReader, PostgresTransaction
 from server.storage.session import Session
 from server.storage.sqlite import connect
-from server.storage.store import StoreReader, StoreTransaction, begin_history
+from server.storage.store import Connection, Horizon, StoreReader, StoreTransaction, begin_history
 from sync import wire
 from sync.clock import Anchor
 from sync.facts import FactId, Key, Reading, Record, Scope, Side, Write
@@ -80,15 +80,23 @@ class InMemory:
         return [head_bytes(identity) or b"" for identity, _ in self.store.lines().values()]
 
 
-class InSqlite:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        new_database(path)
+class InDatabase:
+    """Any engine, as a server has it: writer and reader share what was last committed."""
+
+    def __init__(self, connect: Callable[[bool], Connection]) -> None:
+        self._connect = connect
         self._open()
 
     def _open(self) -> None:
-        self._writing, self._reading = connect(self.path, writer=True), connect(self.path, writer=False)
-        self._tx, self._reader = StoreTransaction(self._writing), StoreReader(self._reading)
+        self._writing, self._reading = self._connect(True), self._connect(False)
+        horizon = Horizon()
+        if isinstance(self._writing, Session) and isinstance(self._reading, Session):
+            self._tx: StoreTransaction = PostgresTransaction(self._writing, horizon)
+            self._reader: StoreReader = PostgresReader(self._reading, horizon=horizon)
+        else:
+            self._tx = StoreTransaction(self._writing, horizon)
+            self._reader = StoreReader(self._reading, horizon=horizon)
+        horizon.begin(*self._reader.look_ahead())
 
     def group(self) -> AbstractContextManager[Transaction]:
         return self._tx.group()
@@ -110,46 +118,7 @@ class InSqlite:
             enrol(tx, device)
 
     def begin(self, incarnation: str) -> None:
-        with self._tx.group() as tx:
-            begin_history(tx, incarnation, NOON)
-
-    def photos(self) -> dict[str, int]:
-        return dict(self._reading.execute("SELECT sha256, size_bytes FROM photo"))
-
-    def fact_ids(self) -> list[bytes]:
-        return [row[0] for row in self._reading.execute("SELECT id FROM fact ORDER BY seq")]
-
-
-class InPostgres:
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self._open()
-
-    def _open(self) -> None:
-        self._writing, self._reading = Session(self.address, writer=True), Session(self.address, writer=False)
-        self._tx, self._reader = PostgresTransaction(self._writing), PostgresReader(self._reading)
-
-    def group(self) -> AbstractContextManager[Transaction]:
-        return self._tx.group()
-
-    @property
-    def reader(self) -> Reader:
-        return self._reader
-
-    def reopen(self) -> None:
-        self.close()
-        self._open()
-
-    def close(self) -> None:
-        self._reading.close()
-        self._writing.close()
-
-    def enrol(self, device: Device) -> None:
-        with self._tx.group() as tx:
-            enrol(tx, device)
-
-    def begin(self, incarnation: str) -> None:
-        with self._tx.group() as tx:
+        with self._tx.group(alone=True) as tx:
             begin_history(tx, incarnation, NOON)
 
     def photos(self) -> dict[str, int]:
@@ -159,15 +128,22 @@ class InPostgres:
         return [row[0] for row in self._reading.execute("SELECT id FROM fact ORDER BY seq")]
 
 
+def in_sqlite(folder: Path) -> InDatabase:
+    path = folder / "district.db"
+    new_database(path)
+    return InDatabase(lambda writer: connect(path, writer=writer))
+
+
 @pytest.fixture(params=["memory", "sqlite", "postgres"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     if request.param == "memory":
         yield InMemory()
         return
     if request.param == "sqlite":
-        world: InSqlite | InPostgres = InSqlite(tmp_path / "district.db")
+        world = in_sqlite(tmp_path)
     else:
-        world = InPostgres(request.getfixturevalue("empty_postgres"))
+        address = request.getfixturevalue("empty_postgres")
+        world = InDatabase(lambda writer: Session(address, writer=writer))
     yield world
     world.close()
 
@@ -319,6 +295,20 @@ def test_changing_a_chain_that_was_read_changes_nothing_stored(world: World) -> 
         chain.known.append((1, "x", 1))
     (found,) = world.reader.chains("j1")
     assert (found.n, found.waiting, found.known) == (1, 0, [])
+
+
+def test_a_journal_that_was_looked_at_goes_on_for_the_next_look(world: World) -> None:
+    for said in range(1, 4):
+        with world.group() as tx:
+            (chain,) = tx.chains("j1") or [new_chain()]
+            tx.apply(extend(chain, b"said %d" % said))
+            assert [found.n for found in world.reader.chains("j1")] in ([said - 1], [])
+        assert [found.n for found in world.reader.chains("j1")] == [said]
+        assert [found.n for found in world.reader.chains("j1")] == [said]
+    with world.group() as tx:
+        (trunk,) = tx.chains("j1")
+        tx.apply(extend(branch_of(trunk, 1, world_head(tx, trunk, 1), "j1~b"), b"other two"))
+    assert [found.n for found in world.reader.chains("j1")] == [3, 2]
 
 
 def test_a_line_comes_back_byte_for_byte_by_chain_and_id(world: World) -> None:
@@ -633,7 +623,7 @@ def test_each_earlier_history_is_known_with_the_position_where_it_was_left(world
 @pytest.mark.parametrize("seed", range(4))
 def test_both_stores_give_the_same_answers_to_the_same_conversation(tmp_path: Path, seed: int) -> None:
     chance, hub = random.Random(seed), Hub(Seals(), NoRules(), radius_ms=RADIUS_MS)
-    worlds: list[World] = [InMemory(), InSqlite(tmp_path / "district.db")]
+    worlds: list[World] = [InMemory(), in_sqlite(tmp_path)]
     devices = [new_device(name, crew=crew) for name, crew in (("a", "A"), ("b", "A"), ("c", "B"))]
     phones = [new_phone(device) for device in devices]
     for world in worlds:
@@ -662,7 +652,7 @@ def test_both_stores_give_the_same_answers_to_the_same_conversation(tmp_path: Pa
 
 
 def test_an_erased_line_is_unknown_and_its_hash_stays(tmp_path: Path) -> None:
-    world = InSqlite(tmp_path / "district.db")
+    world = in_sqlite(tmp_path)
     effects = extend(new_chain(), b"one", b"personal", b"three")
     with world.group() as tx:
         tx.apply(effects)
@@ -708,7 +698,7 @@ def watch_whole(path: Path, done: threading.Event, generations: list[int]) -> No
 
 
 def test_readers_beside_the_writer_skip_nothing_and_never_see_half_a_commit(tmp_path: Path) -> None:
-    world, done, failures = InSqlite(tmp_path / "district.db"), threading.Event(), []
+    world, path, done, failures = in_sqlite(tmp_path), tmp_path / "district.db", threading.Event(), []
     keys: list[Key] = [("ticket", f"t{n}") for n in range(20)]
     seen: dict[str, list[tuple[int, str, bytes]]] = {"hq": [], "crew:A": []}
     generations: list[int] = []
@@ -723,9 +713,9 @@ def test_readers_beside_the_writer_skip_nothing_and_never_see_half_a_commit(tmp_
         return body
 
     jobs: list[Callable[[], None]] = [
-        lambda: follow(world.path, "hq", done, seen["hq"]),
-        lambda: follow(world.path, "crew:A", done, seen["crew:A"]),
-        lambda: watch_whole(world.path, done, generations),
+        lambda: follow(path, "hq", done, seen["hq"]),
+        lambda: follow(path, "crew:A", done, seen["crew:A"]),
+        lambda: watch_whole(path, done, generations),
     ]
     threads = [threading.Thread(target=guarded(job)) for job in jobs]
     for thread in threads:

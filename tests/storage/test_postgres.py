@@ -275,6 +275,28 @@ def test_people_who_change_in_one_process_change_in_the_others(bare_postgres: st
         reader.close()
 
 
+def test_a_journal_that_moved_in_one_process_is_asked_about_anew_in_the_others(bare_postgres: str) -> None:
+    with processes(bare_postgres, 2) as servers:
+        servers[0].writer.command(opening("t1"))
+        phone = servers[0].phone("p1")
+        journal = phone.replica.state.journals[0].id
+        servers[0].push(phone)
+        reader, horizon = servers[1].database.reader(), servers[1].database.horizon
+        until(lambda: [chain.n for chain in reader.chains(journal)] == [1] and horizon.journal(journal) is not None)
+        phone.note("t1")
+        servers[0].push(phone)
+        until(lambda: [chain.n for chain in reader.chains(journal)] == [2])
+        reader.close()
+
+
+def test_word_of_a_commit_fits_however_long_the_names_are(bare_postgres: str) -> None:
+    with processes(bare_postgres, 1) as (server,):
+        database, names = server.database, [f"{at:03d}-" + "长" * 120 for at in range(60)]
+        with server.transaction.group() as tx:
+            tx._moved, tx._journals = dict.fromkeys(names, 7), set(names)
+        until(lambda: all(database.horizon.newest.get(name) == 7 for name in names))
+
+
 # ------------------------------------------------------------------------------------------------------------ broken lines
 
 

@@ -15,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sync.facts import Record, Scope
 from sync.hub import pull
 from sync.scopes import place
-from tests.scene import Scene
+from sync.wire import encode, mark_of
+from tests.scene import Phone, Scene
 from tests.sync.world import enrolled, held, projection, restore_server, scope_rows
 
 SCOPES = (Scope("crew:A"), Scope("device:a"), Scope("member:m-a"))
@@ -199,3 +200,48 @@ def test_placing_tells_each_scope_once_that_it_lost_a_record(steps: list[tuple[s
             assert gone is None or scopes_now.get(scope), "a scope that holds nothing is told nothing"
             scopes_now[scope] = gone is None
         assert {scope for scope, has in scopes_now.items() if has} == {scope for scope, gone in wanted.items() if gone is None}
+
+
+# ------------------------------------------------------------------------------------------------------------ nothing new
+
+
+def idle_reply(phone: Phone) -> bytes:
+    reply = phone.scene.exchange(phone.replica.request().body)
+    assert isinstance(reply, bytes)
+    return reply
+
+
+def test_where_nothing_is_new_the_end_repeats_the_phones_mark_of_its_cursor_and_nothing_else() -> None:
+    scene = Scene()
+    scene.ticket("t1")
+    phone = enrolled(scene, "a")
+    reply, before = idle_reply(phone), held(phone)
+    end = json.loads(reply.splitlines()[-1])
+    assert end == {"end": True, "mark": mark_of(phone.replica.state.cursor), "more": False, "after_s": 30, "jitter_s": 90}
+    applied = scene.deliver(phone, reply)
+    assert applied.complete and not applied.more and held(phone) == before
+
+
+def test_a_late_word_that_nothing_was_new_says_nothing_of_now() -> None:
+    scene = Scene()
+    scene.ticket("t1")
+    phone = enrolled(scene, "a")
+    late = idle_reply(phone)
+    scene.ticket("t2")
+    scene.deliver(phone, idle_reply(phone))
+    cursor, before = phone.replica.state.cursor, held(phone)
+    applied = scene.deliver(phone, late)
+    assert applied.more, "it was overtaken, so ask again"
+    assert (phone.replica.state.cursor, held(phone)) == (cursor, before)
+
+
+def test_a_phone_that_sends_no_mark_is_told_the_whole_cursor() -> None:
+    scene = Scene()
+    scene.ticket("t1")
+    phone = enrolled(scene, "a")
+    envelope = json.loads(phone.replica.request().body)
+    del envelope["mark"]
+    reply = scene.exchange(encode(envelope) + b"\n")
+    assert isinstance(reply, bytes)
+    end = json.loads(reply.splitlines()[-1])
+    assert end["since"] == end["cursor"] == phone.replica.state.cursor and "mark" not in end

@@ -113,7 +113,7 @@ _JSON = st.recursive(
 _ENVELOPE = {
     "v": 1, "app": "1.0", "journal": "j", "after": fact_id(genesis("j")), "from": 1, "n": 1, "head": fact_id(genesis("j")),
     "checkpoint": "x", "cursor": {"k1": {"crew:A": 1}}, "ledger": 1, "limit_bytes": 4096, "waiting": 0, "oldest_s": 0,
-    "free_mb": 1, "persisted": True,
+    "free_mb": 1, "persisted": True, "mark": "Zm9vYmFy",
 }  # fmt: skip
 
 
@@ -189,6 +189,8 @@ BAD_ENVELOPES: dict[str, tuple[dict[str, Any], str]] = {
     "a cursor of the wrong shape": ({"cursor": {"k1": {"crew:A": "1"}}}, "bad-envelope"),
     "a cursor below zero": ({"cursor": {"k1": {"crew:A": -1}}}, "bad-envelope"),
     "a cursor with a thousand scopes": ({"cursor": {"k1": {str(i): 1 for i in range(1000)}}}, "bad-envelope"),
+    "a mark too long": ({"mark": "123456789"}, "bad-envelope"),
+    "a mark that is no text": ({"mark": 1}, "bad-envelope"),
     "a page too small": ({"limit_bytes": 1}, "bad-envelope"),
 }
 

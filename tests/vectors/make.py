@@ -88,6 +88,7 @@ def envelopes() -> list[dict[str, Any]]:
     head, after = fact_id(genesis("a")), fact_id(genesis("b"))
     rows: list[tuple[str, Envelope, int]] = [
         ("idle", Envelope("j-1", 97, head, cursor={"k7": {"crew:17": 88123}}, app="1.4.0", ledger=88000), 0),
+        ("idle, marked", Envelope("j-1", 97, head, cursor={"k7": {"crew:17": 88123}}, mark="Zm9vYmFy"), 0),
         ("a push", Envelope("j-1", 97, head, 41, after, "jws", {"k7": {"crew:17": 88123, "member:5": 7}}, waiting=57), 57),
         ("a first push", Envelope("j-1", 1, head, 1, fact_id(genesis("j-1")), "jws", free_mb=812, persisted=True), 1),
         ("known by hash", Envelope("j-1", 97, head, checkpoint="jws", waiting=3, oldest_s=86_400), 0),

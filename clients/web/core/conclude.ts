@@ -5,7 +5,7 @@ import type { Body, FactId, JournalState, Key, Problem, Reading, Row, Statement 
 import { type Draft, isTorn } from "./draft";
 import type { Sending } from "./overlay";
 import type { Pocket } from "./pocket";
-import type { Reply } from "./wire";
+import type { End } from "./wire";
 
 /** A statement whose signature was checked, with the text it came as and the request it answers (null: nobody knows which). */
 export interface Told { statement: Statement; jws: string; asked: Sending | null }
@@ -71,8 +71,6 @@ function advance(draft: Draft, own: JournalState, { statement, asked }: Told, re
 }
 
 // ------------------------------------------------------------------------------------------------------------- the page
-
-type End = NonNullable<Reply["end"]>;
 
 /** Apply a whole page and move the cursor; the keys of what changed. The caller checked that it goes on from the last one. */
 export async function applyPage(draft: Draft, pocket: Pocket, rows: readonly Body[], end: End): Promise<Key[]> {

@@ -7,7 +7,7 @@ import { isTorn } from "./draft";
 import type { FactId, JournalState, Outgoing, ReplicaState, Signer } from "./facts";
 import { factId, genesis } from "./journal";
 import type { Line, Pocket, Reader } from "./pocket";
-import { writeEnvelope } from "./wire";
+import { markOf, writeEnvelope } from "./wire";
 
 export const LINES_A_PUSH = 1000;
 export const BYTES_A_PUSH = 512 * 1024;
@@ -57,6 +57,7 @@ export async function compose(pocket: Pocket, signer: Signer, part: Part, asking
     waiting: waitingIn(state),
     oldest_s: await ageOfOldest(pocket, own, now_wall),
     ledger: state.ledger,
+    mark: await markOf(state.cursor),
   }, lines.length);
   const body = concat(utf8(envelope), LINE_FEED, ...lines.flatMap((line) => [line.raw, LINE_FEED]));
   return { body, journal: own.id, first, last, lines: lines.length };

@@ -17,7 +17,7 @@ import {
   type Attachment, type Held, type Line, Overtaken, type PhotoForm, type Pocket, type Reader, type Role,
 } from "./pocket";
 import { PhoneFault, type TicketView, type Truth } from "./types";
-import { parseReply, readLine, type Reply } from "./wire";
+import { type End, byName, markOf, parseReply, readLine, type Reply } from "./wire";
 
 export * from "./facts";
 export type { Asking } from "./outgoing";
@@ -219,7 +219,8 @@ export class Replica {
     const { pocket, newId } = this.around;
     const heard = told !== null && draft.journalOf(told.statement.journal) !== null;
     const { stated, regressed } = await takeStatement(draft, told, reading);
-    const { end, problem } = reply;
+    const { problem } = reply;
+    const end = await whereItEnds(reply.end, draft.state.cursor);
     const overtaken = end !== null && !sameCursor(end["since"], draft.state.cursor);
     const changed: Key[] = end !== null && !overtaken && heard ? await applyPage(draft, pocket, reply.rows, end) : [];
     if (problem !== null) await repair(draft, problem, asked?.journal ?? null);
@@ -453,15 +454,15 @@ function formsOf(attach: readonly Attachment[], line: Line): { form: PhotoForm; 
   });
 }
 
-function sameCursor(since: unknown, cursor: Cursor): boolean {
-  return since !== undefined && inOrder(since) === inOrder(cursor);
+/** The end of a page with the cursor that its mark stands for; a mark of another cursor stands for none. */
+async function whereItEnds(end: Reply["end"], cursor: Cursor): Promise<End | null> {
+  if (end === null || "cursor" in end) return end as End | null;
+  const since = end["mark"] === (await markOf(cursor)) ? cursor : null;
+  return { ...end, since, cursor };
 }
 
-/** JSON with members in the order of their names, for comparing. */
-function inOrder(value: unknown): string {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return JSON.stringify(value);
-  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${inOrder(member)}`).join(",")}}`;
+function sameCursor(since: unknown, cursor: Cursor): boolean {
+  return since !== undefined && byName(since) === byName(cursor);
 }
 
 function isFull(fault: unknown): boolean {

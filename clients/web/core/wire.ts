@@ -1,7 +1,7 @@
 // Bytes ⇄ nouns, as far as a phone needs them; twin of sync/wire.py. What is written here fits its kind's table, and what is
 // read of a reply is taken as far as whole lines go. Refuses to know what a fact does.
 
-import { type Bytes, fromUtf8, utf8 } from "./bytes";
+import { type Bytes, fromUtf8, sha256, toBase64url, utf8 } from "./bytes";
 import type { Body, Cursor, FactId, Problem } from "./facts";
 import { LINE_BYTES_MAX } from "./journal";
 import { faults, HEADER, KINDS, type Kind, WALL_MAX, WALL_MIN } from "./kinds";
@@ -98,11 +98,11 @@ export function bodyOf(line: Body): Body {
 
 // ------------------------------------------------------------------------------------------------------------ a request
 
-/** First line of a sync request. `cursor` maps incarnation → scope → position. */
+/** First line of a sync request. `cursor` maps incarnation → scope → position; `mark` stands for it where nothing is new. */
 export interface Envelope {
   journal: string; n: number; head: FactId; first?: number; after?: FactId | null; checkpoint?: string | null; cursor?: Cursor;
   app?: string; limit_bytes?: number; waiting?: number; oldest_s?: number; free_mb?: number | null; persisted?: boolean | null;
-  ledger?: number;
+  ledger?: number; mark?: string | null;
 }
 
 export function writeEnvelope(envelope: Envelope, lineCount: number): string {
@@ -121,14 +121,34 @@ export function writeEnvelope(envelope: Envelope, lineCount: number): string {
     waiting: envelope.waiting ?? 0,
     oldest_s: envelope.oldest_s ?? 0,
     ledger: envelope.ledger ?? 0,
+    ...((envelope.mark ?? null) === null ? {} : { mark: envelope.mark }),
   });
+}
+
+const MARK_CHARACTERS = 8;
+
+/** A short name of a cursor, for the phone that made it: nobody else needs to come to the same. */
+export async function markOf(cursor: Cursor): Promise<string> {
+  return toBase64url(await sha256(utf8(byName(cursor)))).slice(0, MARK_CHARACTERS);
+}
+
+/** JSON with members in the order of their names, for comparing. */
+export function byName(value: unknown): string {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return JSON.stringify(value);
+  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${byName(member)}`).join(",")}}`;
 }
 
 // -------------------------------------------------------------------------------------------------------------- a reply
 
-/** What a device reads: the statement, rows of the page, and its end. `end` is null when the reply was cut. */
+export type End = Body & { cursor: Cursor };
+
+/**
+ * What a device reads: the statement, rows of the page, and its end. `end` is null when the reply was cut; with a mark in
+ * place of a cursor it says that nothing is new since the cursor of that mark.
+ */
 export interface Reply {
-  statement: string | null; rows: Body[]; end: (Body & { cursor: Cursor }) | null; problem: Problem | null;
+  statement: string | null; rows: Body[]; end: End | (Body & { mark: string }) | null; problem: Problem | null;
 }
 
 /** Reads as far as whole, well-formed lines go; a cut or foreign reply yields what is certain and no end. */
@@ -140,7 +160,7 @@ export function parseReply(body: Uint8Array): Reply {
     if ("statement" in line) reply.statement = line["statement"] as string;
     else if ("scope" in line) reply.rows.push(line);
     else if ("problem" in line || "end" in line) {
-      reply.end = isObject(line["cursor"]) ? (line as Body & { cursor: Cursor }) : null;
+      reply.end = isObject(line["cursor"]) || typeof line["mark"] === "string" ? (line as End) : null;
       reply.problem = isObject(line["problem"]) ? (line["problem"] as Problem) : null;
       break;
     }
