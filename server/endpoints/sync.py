@@ -57,8 +57,8 @@ class Sync:
             nothing_new = empty_page(service.incarnation, newest, push.device.scopes, envelope, **spread)
             if nothing_new is not None:
                 return head + nothing_new
-        reader = self._reader()
-        with reader.snapshot():
+        reader, told = self._reader(), envelope.cursor.get(service.incarnation, {})
+        with reader.page({scope: told.get(scope, 0) for scope in push.device.scopes}):
             page = service.hub.pull(reader, push.device, envelope, limit_bytes=settings.reply_bytes_max, **spread)
             return head + b"".join(page)
 

@@ -28,6 +28,7 @@ from server.storage.store import (
 )
 from sync import wire
 from sync.facts import Key, Record
+from sync.hub import ROWS_A_PAGE
 from sync.ledger import Ledger
 from sync.store import Chain, Effects
 
@@ -36,6 +37,9 @@ SETTLE_S = 10.0
 CHANNEL = "lamplighter"
 PAYLOAD_BYTES = 7_000
 """Names told of in one notification; with all around them it must stay under PostgreSQL's 8,000 bytes."""
+
+FeedRow = tuple[int, str, str, str | None, bytes]
+"""(position, kind, id, why gone or None, tail)"""
 
 _GATE, _FEED = 0x4C414D50_00000001, 0x4C414D50_00000002
 _LOCK_JOURNALS = "SELECT key FROM journal WHERE journal = ANY(?) ORDER BY key FOR NO KEY UPDATE"
@@ -48,6 +52,15 @@ _HELD_RECORDS = (
 )
 _HEAD = (
     "SELECT (SELECT incarnation FROM history ORDER BY number DESC LIMIT 1), (SELECT value FROM counter WHERE name = 'position')"
+)
+# A page of changes in one statement, which sees one moment: head, and the first rows of each feed that is wanted.
+_PAGE = (
+    f"SELECT head.*, found.* FROM ({_HEAD}) AS head (incarnation, position) LEFT JOIN ("
+    "SELECT wanted.scope, feed.position, record.kind, record.id, feed.gone, record.tail"
+    " FROM unnest(?::text[], ?::bigint[]) AS wanted (scope, after) JOIN scope ON scope.name = wanted.scope"
+    " CROSS JOIN LATERAL (SELECT * FROM feed WHERE feed.scope = scope.id AND feed.position > wanted.after"
+    f" ORDER BY feed.position LIMIT {ROWS_A_PAGE}) AS feed"
+    " JOIN record ON record.key = feed.record ORDER BY wanted.scope, feed.position) AS found ON true"
 )
 _FEED_OF = FEED.replace("feed.scope = ?", "feed.scope = (SELECT id FROM scope WHERE name = ?)")
 assert _FEED_OF != FEED
@@ -71,6 +84,22 @@ class PostgresReader(StoreReader):
         self._session = session
         self._head: tuple[str, int] | None = None
         """(incarnation, position) of the moment that is looked at."""
+        self._ahead: dict[tuple[str, int], list[FeedRow]] = {}
+        """Rows of that moment by feed and the position before them."""
+
+    @contextmanager
+    def page(self, wanted: Mapping[str, int]) -> Iterator[None]:
+        feeds = {scope: after for scope, after in wanted.items() if not self._nothing_after(scope, after)}
+        rows = self._run(_PAGE, (list(feeds), list(feeds.values()))).fetchall()
+        self._head = rows[0][:2]
+        self._ahead = {feed: [] for feed in feeds.items()}
+        for _, _, scope, *row in rows:
+            if scope is not None:
+                self._ahead[(scope, feeds[scope])].append(tuple(row))
+        try:
+            yield
+        finally:
+            self._head, self._ahead = None, {}
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -99,11 +128,18 @@ class PostgresReader(StoreReader):
     def position(self) -> int:
         return super().position if self._head is None else self._head[1]
 
-    def feed(self, scope: str, after: int, rows_max: int) -> Sequence[tuple[int, str, str, str | None, bytes]]:
-        horizon = self._horizon
-        if horizon is not None and horizon.known and horizon.newest.get(scope, 0) <= after:
-            return []  # as of the last commit heard of: whoever asks again hears of a newer one
+    def feed(self, scope: str, after: int, rows_max: int) -> Sequence[FeedRow]:
+        known = self._ahead.get((scope, after))
+        if known is not None and rows_max <= ROWS_A_PAGE:
+            return known[:rows_max]
+        if self._nothing_after(scope, after):
+            return []
         return self._run(_FEED_OF, (scope, after, rows_max)).fetchall()
+
+    def _nothing_after(self, scope: str, after: int) -> bool:
+        """As of the last commit heard of: whoever asks again hears of a newer one."""
+        horizon = self._horizon
+        return horizon is not None and horizon.known and horizon.newest.get(scope, 0) <= after
 
 
 # ------------------------------------------------------------------------------------------------------------------ writing

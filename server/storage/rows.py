@@ -30,6 +30,7 @@ from sqlalchemy import (
     inspect,
     select,
     table,
+    text,
     update,
 )
 
@@ -147,6 +148,7 @@ class Loading(Snapshot):
             self._connection.execute(update(history).values(origin=None))
         if self._postgres:
             self._renumber()
+            self._connection.execute(text("ANALYZE"))  # the first requests must not be planned for empty tables
 
     def _renumber(self) -> None:
         for layout in layouts():

@@ -233,6 +233,12 @@ class StoreReader:
             if self._connection.in_transaction:  # an error may have ended it
                 self._run("COMMIT")
 
+    @contextmanager
+    def page(self, wanted: Mapping[str, int]) -> Iterator[None]:
+        """A snapshot for a page of changes. `wanted`: which feeds it will look at first, and after which position."""
+        with self.snapshot():
+            yield
+
     def run(self, statement: str, parameters: Sequence[Any] = ()) -> Rows:
         """A statement of the office's own."""
         return self._run(statement, parameters)

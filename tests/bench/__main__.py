@@ -11,23 +11,24 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
-from random import Random
+from urllib.parse import urlsplit
+from uuid import uuid4
 
+import psycopg
 from rich.console import Console
 
-from tests.bench import loop, measures, processes, report, world
-from tests.bench.district import District, Office, Place, settle
+from tests.bench import measures, processes, report, world
 from tests.bench.floors import postgres_floor, sqlite_floor
 from tests.bench.measures import Bench, Sizes
-from tests.bench.plain import Plain
 from tests.bench.report import Book
-from tests.bench.storm import own_database
-from tests.bench.world import TICKETS_A_CREW, office_token
+from tests.services.postgres import Postgres
 
+Engine = AbstractContextManager[Sequence[str]]
+"""Gives two empty PostgreSQL databases, or none for SQLite."""
 QUICK = Sizes(
     rounds=1,
     devices=50,
@@ -44,16 +45,17 @@ QUICK = Sizes(
 )
 
 
-def run(sizes: Sizes, folder: Path, book: Book) -> None:
+def run(sizes: Sizes, folder: Path, book: Book, engine: Engine) -> None:
     """Every measure, in one pass over a folder that is made and removed."""
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        _run(sizes, folder, book)
+        with engine as databases:
+            _run(sizes, folder, book, databases)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run(sizes: Sizes, folder: Path, book: Book) -> None:
+def _run(sizes: Sizes, folder: Path, book: Book, databases: Sequence[str]) -> None:
     book.say(
         f"building {sizes.tickets:,} tickets, {sizes.stored:,} stored facts, {sizes.phones + sizes.all_newcomers:,} phones"
     )
@@ -64,61 +66,47 @@ def _run(sizes: Sizes, folder: Path, book: Book) -> None:
         tickets=sizes.tickets,
         facts=sizes.stored,
     )
-    before = small.stored_facts()
     book.say(f"building a larger copy: {sizes.grown:,} stored facts, {sizes.hq_rows:,} HQ rows")
     more_rows = max(0, sizes.hq_rows - small.tickets)
     large = world.grown(small, folder / "large", facts=max(0, sizes.grown - sizes.stored), hq_rows=more_rows)
+    if databases:
+        book.say("moving both to PostgreSQL")
+        small, large = (world.moved(each, database) for each, database in zip((small, large), databases, strict=True))
+    before = small.stored_facts()
     os.sync()  # what was built in bulk must not be written out while commits are measured
     with ExitStack() as servers:
-        server = servers.enter_context(processes.lamplighter(small.data))
+        server = servers.enter_context(processes.lamplighter(small.data, small.database))
         echo = servers.enter_context(processes.echo())
-        bench = Bench(book, sizes, small, server, echo, sqlite_floor(folder))
+        floor = postgres_floor(small.database) if databases else sqlite_floor(folder)
+        bench = Bench(book, sizes, small, server, echo, floor)
         measures.push(bench)
         measures.idle(bench)
         measures.pull(bench)
         measures.first_sync(bench)
         measures.storm(bench)
         measures.day(bench)
-        larger = servers.enter_context(processes.lamplighter(large.data))
+        larger = servers.enter_context(processes.lamplighter(large.data, large.database))
         measures.growth(bench, larger)
         measures.hq_feed(book, sizes, large, larger)
     book.count("facts stored", small.stored_facts() - before)
 
 
-def run_postgres(sizes: Sizes, folder: Path, book: Book, address: str) -> None:
-    """The measures that need no million rows, on a PostgreSQL database; its district is settled over HTTP."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    with ExitStack() as servers:
-        servers.callback(shutil.rmtree, folder, ignore_errors=True)
-        database = servers.enter_context(own_database(address))
-        [server] = servers.enter_context(processes.lamplighters(folder, 1, database))
-        echo = servers.enter_context(processes.echo())
-        book.say(f"settling {sizes.phones + sizes.all_newcomers:,} phones over HTTP")
-        token, places = office_token(folder / "data-1"), [("127.0.0.1", server.port)]
-        workers = sizes.phones - sizes.growth_devices
-        small = {"tickets_each": -(-sizes.facts // 10), "first_tickets": measures.FIRST_SYNC_TICKETS}
-        district = _settled(places, token, "b", phones=workers, newcomers=sizes.all_newcomers, **small)
-        bench = Bench(book, sizes, district, server, echo, postgres_floor(database))
-        measures.push(bench)
-        measures.idle(bench)
-        measures.first_sync(bench)
-        measures.storm(bench)
-        measures.day(bench)
-        holders = {"phones": sizes.growth_devices, "newcomers": 0, "tickets_each": TICKETS_A_CREW, "first_tickets": 0}
-        measures.pull(Bench(book, sizes, _settled(places, token, "p", **holders), server, echo, bench.floor))
-        book.count("facts stored", sum(chain != "office" for chain, _, _ in Plain(database).facts()))
-
-
-def _settled(places: list[Place], token: str, word: str, **sizes: int) -> District:
-    async def work() -> District:
-        office = Office(places, token, Random(1))
+@contextmanager
+def on_postgres(where: str) -> Iterator[Sequence[str]]:
+    """Two new databases: on a server of one's own for the word `postgresql`, else on the server at this address."""
+    if where == "postgresql":
+        with Postgres({}, parent=Path("/var/tmp")).create() as server:
+            yield [server.address(server.new_database()) for _ in range(2)]
+        return
+    names = [f"lamplighter_bench_{uuid4().hex[:8]}" for _ in range(2)]
+    with psycopg.connect(where, autocommit=True) as server:
         try:
-            return await settle(office, word, **sizes)
+            for name in names:
+                server.execute(f"CREATE DATABASE {name}".encode())
+            yield [urlsplit(where)._replace(path=f"/{name}").geturl() for name in names]
         finally:
-            office.close()
-
-    return loop.run(work())
+            for name in names:
+                server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -131,14 +119,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     begun = time.monotonic()
     engine = "PostgreSQL" if options.database else "SQLite"
     book = Book(lambda text: console.print(f"[dim]{time.monotonic() - begun:5.0f} s[/dim]  {text}"), engine)
-    if sizes.grown < 5_000_000 and not options.database:
+    if sizes.grown < 5_000_000:
         book.notes.append(
             f"growth compares {sizes.stored:,} with {sizes.grown:,} stored facts; --growth 5000000 does the rest."
         )
-    if options.database:
-        run_postgres(sizes, options.folder, book, options.database)
-    else:
-        run(sizes, options.folder, book)
+    run(sizes, options.folder, book, on_postgres(options.database) if options.database else nullcontext(()))
     report.show(book, console)
     report.save(book, options.out, asdict(sizes))
     console.print(f"raw numbers: {options.out}")
@@ -152,7 +137,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="repetitions of every measure; the median counts (default 3)")
     parser.add_argument("--rows", type=int, help="rows of the HQ feed (default 1,000,000)")
     parser.add_argument("--growth", type=int, metavar="FACTS", help="stored facts of the larger server (default 1,000,000)")
-    parser.add_argument("--database", default="", help="postgresql://… of an empty database, or postgresql for a new server")
+    where = "postgresql for a new server, or the postgresql://… of one where databases may be made"
+    parser.add_argument("--database", default="", help=where)
     parser.add_argument("--storm", type=int, metavar="PHONES", help="phones that come back at one moment (default 1,000)")
     parser.add_argument("--folder", type=Path, default=Path("var/bench"), help="made and removed; on the disk to be measured")
     parser.add_argument("--out", type=Path, default=Path("var/bench.json"), help="where raw numbers go")

@@ -10,7 +10,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
-from typing import Protocol
 
 from clients.handset import load
 from clients.handset.load import Enrolled, Fired, Phone
@@ -57,20 +56,10 @@ class Sizes:
         return self.rounds * (self.newcomers + self.newcomers_at_once)
 
 
-class Phones(Protocol):
-    """Where phones come from: a world made in bulk, or a district settled over HTTP."""
-
-    @property
-    def crew_phones(self) -> list[Enrolled]: ...
-
-    @property
-    def newcomers(self) -> list[Enrolled]: ...
-
-
 class Bench:
     """One world, its server, the echo beside it, and phones that are used up one after the other."""
 
-    def __init__(self, book: Book, sizes: Sizes, world: Phones, server: Process, echo: Process, floor: Floor) -> None:
+    def __init__(self, book: Book, sizes: Sizes, world: World, server: Process, echo: Process, floor: Floor) -> None:
         self.book = book
         self.sizes = sizes
         self.world = world

@@ -61,8 +61,12 @@ class Plain:
             asked = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
         else:
             asked = "SELECT pg_database_size(current_database())"
-        [(size,)] = self._rows(asked)
-        return int(size)
+        return self.number(asked)
+
+    def number(self, statement: str) -> int:
+        """The one number a statement finds."""
+        [(found,)] = self._rows(statement)
+        return int(found)
 
     def facts(self) -> Iterator[tuple[str, int, str]]:
         """(chain, n, id) of every stored line."""

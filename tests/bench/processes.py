@@ -58,9 +58,9 @@ class Process:
 
 
 @contextmanager
-def lamplighter(data: Path) -> Iterator[Process]:
+def lamplighter(data: Path, database: str = "") -> Iterator[Process]:
     """`python -m server serve` over a data folder, everything switched on; the access log goes to a file beside it."""
-    with _served(data) as process:
+    with _served(data, database) as process:
         yield process
 
 

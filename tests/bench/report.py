@@ -55,10 +55,9 @@ TARGETS: Mapping[str, Target] = {
 }
 
 POSTGRES: Mapping[str, Target] = {
-    **{name: TARGETS[name] for name in TARGETS if not name.startswith(("hq", "grow"))},
+    **TARGETS,
     "push": Target("push ÷ PostgreSQL INSERT floor, 8 connections", "×", 0.15, 0.35, True),
 }
-"""The same server on PostgreSQL; its district is settled over HTTP, too small for the million-row measures."""
 ENGINES: Mapping[str, Mapping[str, Target]] = {"SQLite": TARGETS, "PostgreSQL": POSTGRES}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from sync import wire
 from tests.bench import __main__ as bench
 from tests.bench import report, world
 from tests.bench.measures import Sizes
-from tests.bench.report import TARGETS, Book, Measured
+from tests.bench.report import ENGINES, TARGETS, Book, Measured
+from tests.services.postgres import Postgres
 
 TINY = Sizes(
     rounds=1,
@@ -32,12 +34,16 @@ TINY = Sizes(
 )
 
 
-def test_every_row_is_measured_and_printed_and_no_fact_is_lost_or_doubled(tmp_path: Path) -> None:
-    book = Book(lambda text: None)
-    bench.run(TINY, tmp_path / "bench", book)
+@pytest.mark.parametrize("engine", ["SQLite", "PostgreSQL"])
+def test_every_row_is_measured_and_printed_and_no_fact_is_lost_or_doubled(
+    tmp_path: Path, postgres: Postgres, engine: str
+) -> None:
+    book = Book(lambda text: None, engine)
+    databases: bench.Engine = nullcontext(()) if engine == "SQLite" else bench.on_postgres(postgres.address())
+    bench.run(TINY, tmp_path / "bench", book, databases)
     printed = io.StringIO()
     report.show(book, Console(file=printed, width=160))
-    assert [target.title for target in TARGETS.values() if target.title not in printed.getvalue()] == []
+    assert [target.title for target in ENGINES[engine].values() if target.title not in printed.getvalue()] == []
     assert book.counts["facts pushed"] == book.counts["facts stored"] > 0
     assert book.counts["HQ rows received"] == book.counts["HQ rows in the database"] >= TINY.hq_rows
     assert not (tmp_path / "bench").exists(), "the folder is removed"

@@ -12,13 +12,14 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from clients.handset.keys import KeyList, Signer, new_device_key, public_jwk
 from clients.handset.load import Enrolled
 from server import commands
+from server.archive.commands import move_server
 from server.auth import Role, Tokens
 from server.desk.office import OfficeRules
 from server.keys import KeyRing
@@ -37,6 +38,7 @@ from sync.ledger import Ledger
 from sync.memory import MemoryStore
 from sync.problems import Refused
 from sync.store import Chain, Device
+from tests.bench.plain import Plain
 
 TICKETS_A_CREW = 30
 CREWS_A_STATION = 5
@@ -49,32 +51,33 @@ _HISTORY_LINES = 500  # lines of each journal that fills the past
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A prepared folder. `crew_phones` have a crew of their own each, `newcomers` share the crew with 500 tickets."""
+    """A prepared folder. `crew_phones` have a crew of their own each, `newcomers` share the crew with 500 tickets.
+
+    `database` is the PostgreSQL database it was moved to, or empty: then it is the folder's own.
+    """
 
     data: Path
     crew_phones: list[Enrolled]
     newcomers: list[Enrolled]
     hq_token: str
     tickets: int
+    database: str = ""
 
     @property
-    def database(self) -> Path:
+    def file(self) -> Path:
+        """Where it was built."""
         return Path(load_settings(data=self.data).database.removeprefix("sqlite:///"))
 
     def stored_facts(self) -> int:
         """How many journal lines the database holds."""
-        return int(self._one("SELECT count(*) FROM fact"))
+        return self._plain().number("SELECT count(*) FROM fact")
 
     def feed_rows(self) -> int:
         """How many records headquarters sees."""
-        return int(self._one("SELECT count(*) FROM feed JOIN scope ON scope.id = feed.scope AND scope.name = 'hq'"))
+        return self._plain().number("SELECT count(*) FROM feed JOIN scope ON scope.id = feed.scope AND scope.name = 'hq'")
 
-    def _one(self, statement: str) -> Any:
-        connection = sqlite3.connect(self.database)
-        try:
-            return connection.execute(statement).fetchone()[0]
-        finally:
-            connection.close()
+    def _plain(self) -> Plain:
+        return Plain(self.database or f"sqlite:///{self.file}")
 
 
 def build(data: Path, *, phones: int, newcomers: int, tickets: int, facts: int) -> World:
@@ -97,7 +100,7 @@ def build(data: Path, *, phones: int, newcomers: int, tickets: int, facts: int) 
         service.close()
     hq = tokens.issue("token:bench", Role.HQ, minutes=600)
     world = World(data, alone, together, hq, crews * TICKETS_A_CREW + FIRST_SYNC_TICKETS)
-    with _bulk(world.database) as database:
+    with _bulk(world.file) as database:
         _add_tickets(database, crews)
         add_history(database, facts)
     return world
@@ -298,10 +301,16 @@ def grown(world: World, data: Path, *, facts: int, hq_rows: int) -> World:
     """A copy of a world (no server may own it) with so many facts and rows of headquarters more."""
     shutil.copytree(world.data, data)
     larger = World(data, world.crew_phones, world.newcomers, world.hq_token, world.tickets)
-    with _bulk(larger.database) as database:
+    with _bulk(larger.file) as database:
         add_history(database, facts)
         add_hq_rows(database, hq_rows)
     return larger
+
+
+def moved(world: World, address: str) -> World:
+    """The same world in an empty PostgreSQL database, brought there by the command an operator uses."""
+    move_server(load_settings(data=world.data), address, "", lambda table, rows: None)
+    return replace(world, database=address)
 
 
 def _chunks(rows: Iterator[Any]) -> Iterator[list[Any]]:

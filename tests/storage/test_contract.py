@@ -6,7 +6,7 @@ import random
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,7 +21,7 @@ from server.storage.store import Connection, Horizon, StoreReader, StoreTransact
 from sync import wire
 from sync.clock import Anchor
 from sync.facts import FactId, Key, Reading, Record, Scope, Side, Write
-from sync.hub import Hub, NoRules
+from sync.hub import ROWS_A_PAGE, Hub, NoRules
 from sync.journal import chain as heads_of
 from sync.journal import fact_id, genesis, head_bytes
 from sync.ledger import root_of
@@ -102,7 +102,7 @@ class InDatabase:
         return self._tx.group()
 
     @property
-    def reader(self) -> Reader:
+    def reader(self) -> StoreReader:
         return self._reader
 
     def reopen(self) -> None:
@@ -134,18 +134,30 @@ def in_sqlite(folder: Path) -> InDatabase:
     return InDatabase(lambda writer: connect(path, writer=writer))
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    if request.param == "memory":
-        yield InMemory()
-        return
-    if request.param == "sqlite":
-        world = in_sqlite(tmp_path)
+@contextmanager
+def open_database(engine: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[InDatabase]:
+    if engine == "sqlite":
+        world = in_sqlite(folder)
     else:
         address = request.getfixturevalue("empty_postgres")
         world = InDatabase(lambda writer: Session(address, writer=writer))
     yield world
     world.close()
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    if request.param == "memory":
+        yield InMemory()
+    else:
+        with open_database(request.param, request, tmp_path) as world:
+            yield world
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[InDatabase]:
+    with open_database(request.param, request, tmp_path) as world:
+        yield world
 
 
 # -------------------------------------------------------------------------------------------------------- making effects
@@ -695,6 +707,35 @@ def watch_whole(path: Path, done: threading.Event, generations: list[int]) -> No
         assert position == (found[-1][0] if found else 0)
         generations += [int(note) for note in notes]
     connection.close()
+
+
+def test_a_page_sees_every_row_of_its_feeds_and_of_those_nobody_announced(database: InDatabase) -> None:
+    with database.group() as tx:
+        tx.apply(put(tx, [(record(f"t{n}"), ["hq", "crew:A"] if n % 2 else ["hq"]) for n in range(ROWS_A_PAGE + 7)]))
+    reader = database.reader
+    alone = {scope: [*reader.feed(scope, 3, 10**6)] for scope in ("hq", "crew:A", "crew:B")}
+    with reader.page({"hq": 3, "crew:B": 3}):
+        first = [*reader.feed("hq", 3, ROWS_A_PAGE)]
+        rest = [*reader.feed("hq", first[-1][0], ROWS_A_PAGE)]
+        assert (len(first), first + rest) == (ROWS_A_PAGE, alone["hq"])
+        assert [*reader.feed("hq", 3, 2)] == alone["hq"][:2] and [*reader.feed("hq", 3, 10**6)] == alone["hq"]
+        assert [*reader.feed("crew:A", 3, ROWS_A_PAGE)] == alone["crew:A"] and [*reader.feed("crew:B", 3, 5)] == []
+        assert reader.position == ROWS_A_PAGE + 7 and reader.incarnation == "k1"
+    with reader.page({}):
+        assert [*reader.feed("hq", 3, 10**6)] == alone["hq"]
+
+
+def test_a_page_is_of_one_moment(database: InDatabase) -> None:
+    with database.group() as tx:
+        tx.apply(put(tx, [(record("t1"), ["hq", "crew:A"])], "before"))
+    reader = database.reader
+    with reader.page({"hq": 0, "crew:A": 0}):
+        reader.feed("hq", 0, 5)
+        with database.group() as tx:
+            tx.apply(put(tx, [(found, ["hq", "crew:A"]) for found in load(tx, ("ticket", "t1"))], "after"))
+        assert [b"before" in row[4] for scope in ("hq", "crew:A") for row in reader.feed(scope, 0, 5)] == [True, True]
+        assert reader.position == 1
+    assert [b"after" in row[4] for row in reader.feed("crew:A", 0, 5)] == [True] and reader.position == 2
 
 
 def test_readers_beside_the_writer_skip_nothing_and_never_see_half_a_commit(tmp_path: Path) -> None:
