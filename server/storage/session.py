@@ -42,6 +42,8 @@ _NOTICE_US = (
 
 _ITS_TROUBLE = ("53", "57", "58")
 """SQLSTATE classes of what is neither ours nor the caller's fault: no room left, told to stop, a disk that fails."""
+_PLANNED_ONCE = "SELECT set_config('plan_cache_mode', 'force_generic_plan', false)"
+"""Our statements find their rows by keys, whatever the values: planning each anew took as long as carrying it out."""
 _NEVER_OFF = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 _ORIGIN = "SELECT system_identifier::text || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8) FROM pg_control_system()"
 
@@ -213,6 +215,7 @@ def connect(address: str) -> psycopg.Connection[Any]:
         # What is acknowledged must survive a power cut, whatever the cluster's own default is.
         connection.execute(_NEVER_OFF)
         connection.execute(_NOTICE_US)
+        connection.execute(_PLANNED_ONCE)
         return connection
     except psycopg.OperationalError as error:
         raise Away("The database does not answer; what you have is safe with you, try again shortly.") from error
