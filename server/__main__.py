@@ -110,15 +110,19 @@ def backup(
     folder: Archive,
     with_keys: Annotated[bool, typer.Option("--with-keys", help=say("arg.with_keys"))] = False,
     release: Annotated[bool | None, typer.Option("--release/--no-release", help=say("arg.release"))] = None,
+    keep: Annotated[int | None, typer.Option("--keep", min=1, help=say("arg.keep"))] = None,
 ) -> None:
     settings = load_settings()
     with _steps() as tell:
-        taken = archives.take_backup(settings, folder, tell, with_keys=with_keys, release=release)
+        taken = archives.take_backup(settings, folder, tell, with_keys=with_keys, release=release, keep=keep)
     found, manifest = taken.found, taken.found.manifest
     if not found.grave and manifest is not None:
         out.print(say("archive.taken", **_counts(found), history=manifest.incarnation, position=manifest.position))
         out.print(say("archive.keys_in" if with_keys else "archive.keys_out", keys=settings.keys_directory))
         out.print(say("archive.kept") if taken.told is None else say("archive.told", count=taken.told))
+    if (pruned := taken.pruned) is not None:
+        counts = {"count": pruned.snapshots, "photos": pruned.photos, "mb": f"{pruned.photo_bytes / 1e6:.1f}"}
+        out.print(say("archive.pruned", **counts))
     _end_with(taken.faults)
 
 

@@ -113,6 +113,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "校验后告诉终端可以放手（或不告诉）；默认只在备份位于另一块磁盘时告诉。",
         "Tell phones afterwards that they need not keep these lines, or do not; by default only when FOLDER is on another disk.",
     ),
+    "arg.keep": (
+        "备份校验完好后只留最新的几个，删去更早的，以及只有它们才用到的照片；默认全部保留。",
+        "Once this backup is found good, leave so many and delete earlier ones, with the photos only they named; all by default.",
+    ),
     "arg.snapshot": ("备份的名字；默认最新的一个。", "Name of the backup; the newest by default."),
     "arg.same_history": (
         "不开始新的历史：只用于源服务器已停止、此后未写入任何内容的搬迁。",
@@ -134,6 +138,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "[bold]The keys are not in it.[/bold] Keep {keys} elsewhere as well: without them a restored server is a stranger to every phone.",
     ),
     "archive.told": ("{count} 个终端日志推进到此备份：一周后手机可以删除其中的内容。", "{count} journals moved on to this backup: a week from now phones may let go of what it holds."),
+    "archive.pruned": ("删去较早的备份 {count} 个、照片 {photos} 张（{mb} MB）。", "Let go of {count} earlier backups and {photos} photos ({mb} MB)."),
     "archive.kept": (
         "手机仍保留全部内容：备份与数据在同一块磁盘上（或要求如此）。把它放到别处，或用 --release。",
         "Phones keep everything: this backup lies on the disk it should save, or so you asked. Put it elsewhere, or use --release.",
@@ -176,6 +181,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "photo {name} is damaged: {detail}; remove the file and the next backup copies it again",
     ),
     "fault.chain": ("终端日志 {name}：{detail}", "journal {name}: {detail}"),
+    "fault.unpruned": ("{name}：较早的备份全部保留，因为其中一个读不出它用到哪些照片（{detail}）", "{name}: all earlier backups stay, because one of them cannot say which photos it names ({detail})"),
     "fault.ledger": ("账本不符：{detail}", "the ledger does not agree: {detail}"),
     "unfit.no-backup": ("{folder} 里没有已完成的备份 {name}。", "{folder} holds no finished backup {name}."),
     "unfit.unfinished": ("{folder} 是未完成的备份，不能使用。", "{folder} is a backup that was never finished; it cannot be used."),

@@ -89,22 +89,16 @@ def _count_keys(value: Any, depth: int) -> int:
     elif kind is list:
         keys, items = 0, value
     else:
-        _check_number(value)
-        return 0
+        return _count_keys([value], depth)
     if depth > DEPTH_MAX:
         raise _Unfit("too-deep")
     for item in items:
         kind = type(item)
         if kind is dict or kind is list:
             keys += _count_keys(item, depth + 1)
-        elif kind is not str:
-            _check_number(item)
+        elif (kind is int or kind is float) and not -NUMBER_MAX <= item <= NUMBER_MAX:
+            raise _Unfit("bad-number")
     return keys
-
-
-def _check_number(value: Any) -> None:
-    if type(value) in (int, float) and not -NUMBER_MAX <= value <= NUMBER_MAX:
-        raise _Unfit("bad-number")
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

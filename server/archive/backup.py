@@ -53,7 +53,7 @@ class _Photos:
 
 def take(source: Source, archive: Path, now_ms: int, tell: Progress) -> tuple[Place, list[Fault]]:
     """A new backup in the folder, and what the server no longer had. Raises: `Unfit` while another one is being taken."""
-    with _alone(archive):
+    with alone(archive):
         _clear(archive)
         place = Place(archive / "snapshots" / _name(now_ms))
         place.folder.mkdir(mode=0o700)
@@ -95,7 +95,8 @@ def _name(now_ms: int) -> str:
 
 
 @contextmanager
-def _alone(archive: Path) -> Iterator[None]:
+def alone(archive: Path) -> Iterator[None]:
+    """While nobody else changes the folder of backups. Raises: `Unfit`."""
     (archive / "snapshots").mkdir(mode=0o700, parents=True, exist_ok=True)
     (archive / "objects").mkdir(mode=0o700, exist_ok=True)
     with (archive / ".lock").open("a") as handle:

@@ -14,7 +14,9 @@ from server.archive.evidence import Evidence, Mark, Tables, examine
 from server.archive.faults import Fault, Unfit
 from server.archive.manifest import place_of
 from server.archive.move import Moved, Stores, move
+from server.archive.prune import Pruned, prune
 from server.archive.restore import Target, restore
+from server.archive.tape import Damaged
 from server.archive.verify import Verified, verify
 from server.commands import Missing, office, open_service
 from server.desk.office import OfficeRules
@@ -32,11 +34,15 @@ MARKS_AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """A backup that was taken and read again. `told` journals may now be let go by phones; None: nobody was told."""
+    """A backup that was taken and read again. `told` journals may now be let go by phones; None: nobody was told.
+
+    `pruned`: what was let go of earlier ones; None when that was not asked for, or this one is not good enough.
+    """
 
     found: Verified
     lost: list[Fault]
     told: int | None
+    pruned: Pruned | None
 
     @property
     def faults(self) -> list[Fault]:
@@ -44,10 +50,13 @@ class Backup:
         return [*self.lost, *(fault for fault in self.found.faults if fault.slug != "photo-lost")]
 
 
-def take_backup(settings: Settings, archive: Path, tell: Progress, *, with_keys: bool, release: bool | None) -> Backup:
+def take_backup(
+    settings: Settings, archive: Path, tell: Progress, *, with_keys: bool, release: bool | None, keep: int | None = None
+) -> Backup:
     """Take a backup, read it again, and tell the server how far phones need not keep what they sent.
 
-    `release` None: only when the backup does not lie on the disk it shall save.
+    `release` None: only when the backup does not lie on the disk it shall save. `keep`: how many good backups to leave, this
+    one among them; None: all.
     """
     keys = settings.keys_directory
     if not keys.exists():
@@ -58,7 +67,13 @@ def take_backup(settings: Settings, archive: Path, tell: Progress, *, with_keys:
     found = verify(place, tell, every_photo=False)
     safe = archive.stat().st_dev != settings.data.stat().st_dev if release is None else release
     told = _release(settings, found) if safe and not found.grave else None
-    return Backup(found, lost, told)
+    pruned = None
+    if keep is not None and not found.grave:
+        try:
+            pruned = prune(archive, keep, tell)
+        except (Damaged, FileNotFoundError) as error:
+            lost = [*lost, Fault("unpruned", archive.name, str(error))]
+    return Backup(found, lost, told, pruned)
 
 
 def _release(settings: Settings, found: Verified) -> int:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 class Fault(NamedTuple):
     """Something that is not as it should be: what sort of thing, which one, and how it shows.
 
-    Slugs: `missing`, `damaged`, `photo-lost` (the server itself had it no more), `chain`, `ledger`, `manifest`.
+    Slugs: `missing`, `damaged`, `photo-lost` (the server itself had it no more), `chain`, `ledger`, `manifest`,
+    `unpruned` (all earlier backups stay, because one of them cannot say which photos it names).
     """
 
     slug: str

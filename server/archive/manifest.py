@@ -100,6 +100,11 @@ class Place:
         sync_folder(self.folder)
         sync_folder(self.folder.parent)
 
+    def give_up(self) -> None:
+        """Say that it exists no more; durable when this returns."""
+        (self.folder / MANIFEST).unlink()
+        sync_folder(self.folder)
+
 
 def places(archive: Path) -> list[Place]:
     """The finished backups of a folder, oldest first."""

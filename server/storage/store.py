@@ -10,8 +10,9 @@ import json
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields
 from functools import cache
+from operator import attrgetter
 from typing import Any, Protocol
 
 from sqlalchemy import bindparam, func, select
@@ -169,7 +170,7 @@ class Horizon:
     def journal(self, journal: str) -> Chain | None:
         """How far a journal without branches goes, if it is remembered."""
         known = self._journals.get(journal) if self.known else None
-        return None if known is None else replace(known, known=known.known.copy())
+        return None if known is None else _copy(known)
 
     def keep(self, generation: int, chain: Chain) -> None:
         """Remember what was read when this generation began."""
@@ -177,7 +178,7 @@ class Horizon:
             if generation == self.generation:
                 if len(self._journals) >= JOURNALS_MAX:
                     del self._journals[next(iter(self._journals))]
-                self._journals[chain.journal] = replace(chain, known=chain.known.copy())
+                self._journals[chain.journal] = _copy(chain)
 
     def _forget_journals(self) -> None:
         self.generation += 1
@@ -526,6 +527,16 @@ def _widened(statement: str) -> str:
     head, _, rest = statement.partition(" VALUES ")
     row, _, conflict = rest.partition(")")
     return f"{head} VALUES {', '.join([row + ')'] * ROWS_AT_ONCE)}{conflict}"
+
+
+_all_of_chain = attrgetter(*(field.name for field in fields(Chain)))
+
+
+def _copy(chain: Chain) -> Chain:
+    """One that may be changed; every idle sync takes one."""
+    copied = Chain(*_all_of_chain(chain))
+    copied.known = chain.known.copy()
+    return copied
 
 
 def chain_of(key: int, doc: bytes) -> Chain:
