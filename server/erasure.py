@@ -11,12 +11,13 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from server.desk.ratings import KEPT
 from server.storage import erasing
 from server.storage.erasing import Held, MayNot
 from server.storage.objects import Sha256
 from server.storage.store import StoreTransaction
 from sync import merge, wire
-from sync.facts import Key, Record, Scope, Write
+from sync.facts import FactId, Key, Record, Scope, Write
 from sync.journal import fact_id, genesis, head_bytes, link
 from sync.judge import Command, Published
 from sync.kinds import KINDS
@@ -77,9 +78,9 @@ def erase_ticket(service: Service, ticket: str, order: Order, held: Held | None 
         if record is None:
             raise Refused("not-found", f"There is no ticket {ticket}.")
         _check_closed(record)
-        plan = _Plan(record, order.what)
+        plan = _Plan(tx, record, order.what)
         commands = [Command("erased", order.by, ticket, {"what": what, "reason": order.reason}, now) for what in order.what]
-        service.hub.again(tx, plan.records(tx), plan.empty, commands, plan.published(tx))
+        service.hub.again(tx, plan.records(tx), plan.empty, commands, plan.published())
         seqs = erasing.places(tx, [(write.chain, write.n) for write in plan.lines])
         if CUSTOMER in order.what:
             seqs |= erasing.held_of(tx, ticket, erasing.held_lines(tx) if held is None else held)
@@ -102,12 +103,17 @@ def _check_closed(record: Record) -> None:
 class _Plan:
     """Which facts of a ticket are emptied, and what of each is left."""
 
-    def __init__(self, record: Record, what: Collection[str]) -> None:
+    def __init__(self, tx: StoreTransaction, record: Record, what: Collection[str]) -> None:
         self._record = record
         words = _words(record) if CUSTOMER in what else frozenset()
         left = {write.fact: emptied(write, words) for write in record.writes} if CUSTOMER in what else {}
+        told = tx.records([(kind, fact) for fact in left for kind in ("command", "rating")])
+        for rating in (each for each in told.values() if each.kind == "rating"):
+            left[FactId(rating.id)] |= {KEPT: _scores(rating)}
         self._left = {write.fact: left[write.fact] for write in record.writes if left.get(write.fact, write.body) != write.body}
         self.photos = [write for write in record.writes if write.kind == "photo"] if PHOTOS in what else []
+        self._told = [each for each in told.values() if each.id in self._left]
+        """What headquarters was told of these facts one by one."""
         # Of a photo its line goes too: a backup would wait for the bytes for ever.
         self.lines = [write for write in record.writes if write.fact in self._left] + self.photos
 
@@ -126,18 +132,23 @@ class _Plan:
             if write.fact in self._left:
                 write.body = self._left[write.fact]
 
-    def published(self, tx: StoreTransaction) -> list[Published]:
-        """What was told to headquarters of these facts one by one, without what is erased."""
-        told = tx.records([(kind, fact) for fact in self._left for kind in ("command", "rating")])
-        return [self._retold(record) for record in told.values()]
+    def published(self) -> list[Published]:
+        """What headquarters was told, without what is erased."""
+        return [self._retold(record) for record in self._told]
 
     def _retold(self, record: Record) -> Published:
         view = dict(record.derived["view"])
         if record.kind == "command":
-            view["said"] = self._left[record.id]  # type: ignore[index]
+            view["said"] = self._left[FactId(record.id)]
         else:
-            view["answer"] = {name: value for name, value in view.get("answer", {}).items() if isinstance(value, int)}
+            view["answer"] = _scores(record)
         return Published(record.kind, record.id, tuple(Scope(name) for name in holders(record)), view)
+
+
+def _scores(rating: Record) -> dict[str, int]:
+    """What a rating says without words."""
+    answer: Mapping[str, Any] = rating.derived["view"].get("answer", {})
+    return {name: value for name, value in answer.items() if isinstance(value, int)}
 
 
 def _words(record: Record) -> frozenset[str]:

@@ -74,6 +74,9 @@ class OfficeRules:
         ]
 
     def _answer(self, write: Write) -> Mapping[str, Any]:
+        if ratings.KEPT in write.body:
+            kept: Mapping[str, Any] = write.body[ratings.KEPT]
+            return kept
         if write.kind == "own_rating":
             return self.open_rating(write.body)
         if write.body["result"] != "answered":

@@ -23,6 +23,8 @@ YES_NO = ("fixed", "no_improper_charge")
 REASONS = ("late", "not_fixed", "manner", "unclear", "mess")
 """Why somebody was not satisfied; asked for the two bad levels alone."""
 BAD_LEVEL_MAX = 2
+KEPT = "kept"
+"""Member of a rating's body in place of its seal, when the customer was erased: the scores that had been opened."""
 
 
 class Channel(StrEnum):

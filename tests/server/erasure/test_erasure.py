@@ -69,6 +69,23 @@ def test_what_the_crew_did_when_and_what_came_of_it_stays(erased: Erased) -> Non
     assert after["erased"]["customer"]["reason"] == "asked" and after["erased"]["customer"]["by"] == "user:admin"
 
 
+def test_a_rating_that_loses_its_rank_after_the_erasure_keeps_its_score(house: House) -> None:
+    phone = house.field.phone()
+    ticket = house.job(phone, archived=False)
+    shown = phone.replica.show(ticket)
+    path = str((shown or {})["rating_path"])
+    house.erase(ticket)
+    house.erase(ticket)
+    given = house.office.post(path, data={"overall": "2"}, headers={"authorization": ""})
+    assert given.status_code < 400, given.text
+    rows = {row["put"]["channel"]: row["put"] for row in house.field.server.feed("rating")}
+    crews, own = rows["handed_over_device"], rows["own_phone_qr"]
+    assert (crews["standing"], crews["answer"]) == ("outranked", {"overall": 5})
+    assert (own["standing"], own["answer"]) == ("counts", {"overall": 2})
+    assert house.found(ticket) == []
+    house.assert_all_verifies()
+
+
 def test_the_act_stands_in_the_offices_journal_and_in_headquarters_feed(erased: Erased) -> None:
     told = [row["put"] for row in erased.house.field.server.feed("command") if row["put"]["kind"] == "erased"]
     assert sorted(row["said"]["what"] for row in told) == ["customer", "photos"]
