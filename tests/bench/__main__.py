@@ -88,6 +88,7 @@ def _run(sizes: Sizes, folder: Path, book: Book, databases: Sequence[str]) -> No
         larger = servers.enter_context(processes.lamplighter(large.data, large.database))
         measures.growth(bench, larger)
         measures.hq_feed(book, sizes, large, larger)
+        measures.ready(book, large, larger)
     book.count("facts stored", small.stored_facts() - before)
 
 

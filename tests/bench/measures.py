@@ -6,6 +6,8 @@ Whatever is compared is taken in turns within one run, so that a noisy machine d
 from __future__ import annotations
 
 import http.client
+import os
+import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from clients.handset.load import Enrolled, Fired, Phone
 from sync.replica import Outgoing
 from tests.bench import loop
 from tests.bench.floors import Floor
-from tests.bench.processes import Process
+from tests.bench.processes import Process, lamplighter
 from tests.bench.report import Book
 from tests.bench.world import World
 
@@ -286,6 +288,28 @@ def growth(bench: Bench, larger: Process) -> None:
         for name, cost in costs.items():
             book.compare(name, cost[False] * 1000, cost[True] * 1000, "ms")
     book.say("growth: " + ", ".join(f"{name[5:]} {book.rows[name].value:.2f}×" for name in costs))
+
+
+def ready(book: Book, world: World, running: Process) -> None:
+    """The larger server is killed behind its last commit; how long until the next one says that it is ready."""
+    os.kill(running.pid, signal.SIGKILL)
+    begun = time.perf_counter()
+    with lamplighter(world.data, world.database) as again:
+        while not _says_ready(again.port):
+            time.sleep(0.02)
+        book.add("ready", time.perf_counter() - begun)
+    book.say(f"ready again after kill −9: {book.rows['ready'].value:.1f} s")
+
+
+def _says_ready(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
 
 
 def day(bench: Bench) -> None:

@@ -51,6 +51,7 @@ TARGETS: Mapping[str, Target] = {
     "grow_push": Target("push with more stored ÷ with less", "×", 1.3, 1.1, False),
     "grow_pull": Target("pull with more stored ÷ with less", "×", 1.3, 1.1, False),
     "grow_idle": Target("idle with more stored ÷ with less", "×", 1.3, 1.1, False),
+    "ready": Target("ready again after kill −9, with more stored", "s", 5, 1, False),
     "day": Target("facts of a 200-fact day, compressed", "B", 8 * 1024, 4 * 1024, False),
 }
 
