@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import structlog
 
+from sync.problems import Refused
+
 PERIOD_S = 3600.0
 
 
@@ -29,6 +31,8 @@ class Housekeeper:
         while not self._stopped.is_set():
             try:
                 self._work()
+            except Refused as refused:  # the database or the photo store is away: it passes, and nobody needs the road there
+                structlog.get_logger().warning("housekeeping waits", why=str(refused))
             except Exception:
                 structlog.get_logger().error("housekeeping failed", exc_info=True)
             self._stopped.wait(self._period_s)
