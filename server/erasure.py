@@ -108,8 +108,9 @@ class _Plan:
         words = _words(record) if CUSTOMER in what else frozenset()
         left = {write.fact: emptied(write, words) for write in record.writes} if CUSTOMER in what else {}
         told = tx.records([(kind, fact) for fact in left for kind in ("command", "rating")])
-        for rating in (each for each in told.values() if each.kind == "rating"):
-            left[FactId(rating.id)] |= {KEPT: _scores(rating)}
+        for rating in told.values():
+            if rating.kind == "rating" and (scores := _scores(rating)):
+                left[FactId(rating.id)] |= {KEPT: scores}
         self._left = {write.fact: left[write.fact] for write in record.writes if left.get(write.fact, write.body) != write.body}
         self.photos = [write for write in record.writes if write.kind == "photo"] if PHOTOS in what else []
         self._told = [each for each in told.values() if each.id in self._left]

@@ -71,7 +71,7 @@ def take_backup(
     if keep is not None and not found.grave:
         try:
             pruned = prune(archive, keep, tell)
-        except (Damaged, FileNotFoundError) as error:
+        except Damaged as error:
             lost = [*lost, Fault("unpruned", archive.name, str(error))]
     return Backup(found, lost, told, pruned)
 

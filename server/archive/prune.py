@@ -28,25 +28,28 @@ class Pruned:
 def prune(archive: Path, keep: int, tell: Progress) -> Pruned:
     """Keep the newest backups and what they name; about 100 MB of memory for a million photos.
 
-    Raises: `Unfit` while another backup is being taken, `Damaged` and `OSError` when it cannot be read what a kept one names:
-    then nothing was let go.
+    Raises: `Unfit` while another backup is being taken, `Damaged` when it cannot be read what a kept one names: then nothing
+    was let go.
     """
     assert keep >= 1, keep
     with alone(archive):
         finished = places(archive)
         old, kept = finished[:-keep], finished[-keep:]
         named = _named(kept)
-        for place in old:
+        for done, place in enumerate(old, 1):
             place.give_up()
             shutil.rmtree(place.folder)
-            tell("snapshots", len(old))
+            tell("snapshots", done)
         sizes = [_removed(path) for path in _photos(archive) if bytes.fromhex(path.name) not in named]
         tell("objects", len(sizes))
     return Pruned(len(old), len(sizes), sum(sizes))
 
 
 def _named(kept: Sequence[Place]) -> set[bytes]:
-    return {bytes.fromhex(str(row[0])) for place in kept for row in tape.read(place.object_list)[1]}
+    try:
+        return {bytes.fromhex(str(row[0])) for place in kept for row in tape.read(place.object_list)[1]}
+    except OSError as error:
+        raise tape.Damaged(str(error)) from error
 
 
 def _photos(archive: Path) -> Iterator[Path]:

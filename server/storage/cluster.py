@@ -14,12 +14,11 @@ from sqlalchemy.exc import OperationalError
 
 from server.storage import migrate
 from server.storage import tables as t
+from server.storage.horizon import Horizon, Roster
 from server.storage.postgres import CHANNEL, PostgresReader, PostgresTransaction
 from server.storage.session import CONNECT_TIMEOUT_S, TABLES, Session, connect, libpq_address, origin_of
 from server.storage.store import (
     Away,
-    Horizon,
-    Roster,
     StoreReader,
     StoreTransaction,
     adopt_history,

@@ -11,8 +11,9 @@ from sqlalchemy.exc import ArgumentError
 
 from server.settings import BadSetting
 from server.storage.cluster import PostgresDatabase
+from server.storage.horizon import Horizon, Roster
 from server.storage.sqlite import SqliteDatabase
-from server.storage.store import Horizon, Roster, StoreReader, StoreTransaction
+from server.storage.store import StoreReader, StoreTransaction
 
 
 class Database(Protocol):

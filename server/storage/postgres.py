@@ -16,12 +16,11 @@ from typing import Any
 import psycopg
 from psycopg import errors
 
+from server.storage.horizon import Horizon, Roster
 from server.storage.session import Interrupted, Session
 from server.storage.store import (
     FEED,
     Away,
-    Horizon,
-    Roster,
     StoreReader,
     StoreTransaction,
     chain_of,
@@ -53,6 +52,8 @@ _HELD_RECORDS = (
 _HEAD = (
     "SELECT (SELECT incarnation FROM history ORDER BY number DESC LIMIT 1), (SELECT value FROM counter WHERE name = 'position')"
 )
+# Every group has its number from the beginning: whatever it does, a commit whose answer is lost can be asked for.
+_BEGUN = f"{_HEAD}, pg_current_xact_id()::text"
 # A page of changes in one statement, which sees one moment: head, and the first rows of each feed that is wanted.
 _PAGE = (
     f"SELECT head.*, found.* FROM ({_HEAD}) AS head (incarnation, position) LEFT JOIN ("
@@ -65,7 +66,7 @@ _PAGE = (
 _FEED_OF = FEED.replace("feed.scope = ?", "feed.scope = (SELECT id FROM scope WHERE name = ?)")
 assert _FEED_OF != FEED
 _NUMBERS = (
-    "SELECT (SELECT value FROM counter WHERE name = 'position'), pg_current_xact_id()::text,"
+    "SELECT (SELECT value FROM counter WHERE name = 'position'),"
     " (SELECT max(key) FROM journal), (SELECT max(key) FROM record), (SELECT max(id) FROM scope), (SELECT max(seq) FROM fact),"
     " (SELECT size FROM ledgernode), (SELECT frontier FROM ledgernode)"
 )
@@ -92,7 +93,7 @@ class PostgresReader(StoreReader):
         feeds = {scope: after for scope, after in wanted.items() if not self._nothing_after(scope, after)}
         rows = self._run(_PAGE, (list(feeds), list(feeds.values()))).fetchall()
         self._head = rows[0][:2]
-        self._ahead = {feed: [] for feed in feeds.items()}
+        self._ahead = {feed: [] for feed in wanted.items()}
         for _, _, scope, *row in rows:
             if scope is not None:
                 self._ahead[(scope, feeds[scope])].append(tuple(row))
@@ -205,7 +206,7 @@ class PostgresTransaction(StoreTransaction):
         with self._session.pipeline():
             self._run("SELECT pg_advisory_xact_lock(?)", (_FEED,))
             numbers = self._run(_NUMBERS)
-        position, self._xact, journal, record, scope, fact, size, frontier = numbers.fetchone()
+        position, journal, record, scope, fact, size, frontier = numbers.fetchone()
         self._position = position
         self._next = {"journal": journal or 0, "record": record or 0, "scope": scope or 0, "fact": fact or 0}
         edge = frontier or b""
@@ -250,12 +251,13 @@ class PostgresTransaction(StoreTransaction):
         self._records.clear()
         self._next.clear()
         self._ledger = self._position = None
-        self._alone, self._xact = alone, ""
+        self._alone, self._xact = alone, ""  # until the database has given it a number
         with self._session.pipeline():
             self._run("BEGIN")
             self._run(f"SELECT pg_advisory_xact_lock{'' if alone else '_shared'}(?)", (_GATE,))
-            head = self._run(_HEAD)
-        self._head = head.fetchone() or ("", 0)
+            head = self._run(_BEGUN)
+        incarnation, position, self._xact = head.fetchone()
+        self._head = (incarnation, position)
 
     def _commit(self) -> None:
         self._tell()

@@ -11,7 +11,8 @@ import structlog
 from sqlalchemy.exc import OperationalError
 
 from server.storage import migrate
-from server.storage.store import Away, Horizon, Roster, StoreReader, StoreTransaction, begin_history, newest_history
+from server.storage.horizon import Horizon, Roster
+from server.storage.store import Away, StoreReader, StoreTransaction, begin_history, newest_history
 
 CACHE_KIB = 65_536
 SQLITE_VERSION = sqlite3.sqlite_version_info

@@ -192,7 +192,10 @@ class Writer:
         with self._transaction.group(alone=alone) as tx:
             results = {id(job): job.work(tx) for job in group if job.work is not None}
             reference = self._reference(tx) if any(job.refers for job in group) else ()
-            receipts, positions = self._hub.commit(through(tx), pushes, commands, reference)
+            receipts: list[Receipt] = []
+            positions: list[int | Refused] = []
+            if pushes or commands or reference:  # else nothing is numbered, and nobody waits for those who number
+                receipts, positions = self._hub.commit(through(tx), pushes, commands, reference)
         if alone:
             self._people_changed()  # the office's own work is what changes people
         waiting_receipts, waiting_positions = iter(receipts), iter(positions)

@@ -20,9 +20,10 @@ from typing import Any, Protocol, cast
 from sqlmodel import SQLModel, create_engine
 
 from server.storage import tables as t
+from server.storage.horizon import Horizon
 from server.storage.sql import insert_all
 from server.storage.sqlite import connect
-from server.storage.store import Horizon, StoreReader, StoreTransaction, begin_history, device_row
+from server.storage.store import StoreReader, StoreTransaction, begin_history, device_row
 from sync import wire
 from sync.memory import MemoryStore
 from sync.store import Device, Effects, Reader, Transaction

@@ -14,10 +14,11 @@ from typing import Any, Protocol
 import psycopg
 import pytest
 
+from server.storage.horizon import Horizon
 from server.storage.postgres import PostgresReader, PostgresTransaction
 from server.storage.session import Session
 from server.storage.sqlite import connect
-from server.storage.store import Connection, Horizon, StoreReader, StoreTransaction, begin_history
+from server.storage.store import Connection, StoreReader, StoreTransaction, begin_history
 from sync import wire
 from sync.clock import Anchor
 from sync.facts import FactId, Key, Reading, Record, Scope, Side, Write

@@ -320,14 +320,31 @@ class Breaking:
         raise psycopg.OperationalError("the connection ended here")
 
 
+def break_next_commit(server: Process, *, after: bool) -> Breaking:
+    breaking = Breaking(server.transaction._session, after=after)
+    server.transaction._session, server.transaction._connection = breaking, breaking
+    server.transaction._run = breaking.execute
+    return breaking
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before it took place", "after it took place"])
+def test_the_offices_own_work_is_done_once_though_the_answer_to_its_commit_was_lost(bare_postgres: str, after: bool) -> None:
+    with processes(bare_postgres, 1) as (server,):
+        server.writer.work(lambda tx: tx.run("INSERT INTO counter (name, value) VALUES ('done', 0)"))
+        breaking = break_next_commit(server, after=after)
+        server.writer.work(lambda tx: tx.run("UPDATE counter SET value = value + 1 WHERE name = 'done'"))
+        session = Session(bare_postgres, writer=False)
+        assert breaking.broke
+        assert session.execute("SELECT value FROM counter WHERE name = 'done'").fetchone() == (1,)
+        session.close()
+
+
 @pytest.mark.parametrize("after", [False, True], ids=["before it took place", "after it took place"])
 def test_a_commit_whose_answer_was_lost_counts_exactly_once(bare_postgres: str, after: bool) -> None:
     with processes(bare_postgres, 1) as (server,):
         server.writer.command(opening("t1"))
         phone = server.phone("p1")
-        breaking = Breaking(server.transaction._session, after=after)
-        server.transaction._session, server.transaction._connection = breaking, breaking
-        server.transaction._run = breaking.execute
+        breaking = break_next_commit(server, after=after)
         phone.note("t1")
         server.push(phone)
         position = server.writer.command(opening("t2"))
